@@ -1,0 +1,905 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The stock of a node: its maps, and the three programs that change it.
+ *
+ *   claim    an attachment takes one address a family, or none
+ *   release  an attachment gives them back
+ *   step     the manager changes one slot
+ *
+ * Each runs from user space by BPF_PROG_RUN, concurrently with all others, is
+ * preempted for as long as the scheduler likes, and cannot be killed half way.
+ *
+ * Two things are at stake: the word is the truth of who holds an address, the
+ * entry in by_holder of which attachment is being served.  Whoever inserted
+ * an entry owns it until it is published as HELD; after that the owner is who
+ * wins the CAS of its first word.  Only the owner deletes it.  An element that
+ * was looked up may be recycled for another key at any moment, so nothing that
+ * is read there is believed until a word confirms it.
+ *
+ * Written for the verifier of 5.15: the context is read at constant offsets and
+ * never handed to a helper; no loop over slots but for_each's.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/abi.h"
+#include "bpf/mem.h"
+#include "bpf/slot.h"
+
+#define EEXIST	17
+#define E2BIG	7
+#define ENOMEM	12
+
+#define TRIES		8	/* of a CAS that others keep winning */
+#define RECLAIM_MS	1000	/* least cooldown after a reclaim: devices outlive their netns */
+
+#define inline static __always_inline
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* --- Maps; user space sizes them before it loads ------------------------- */
+
+#define define_map(name, kind, flags, entries, k, v)	\
+	struct {					\
+		__uint(type, BPF_MAP_TYPE_##kind);	\
+		__uint(map_flags, flags);		\
+		__uint(max_entries, entries);		\
+		__type(key, k);				\
+		__type(value, v);			\
+	} name SEC(".maps")
+
+define_map(meta, ARRAY, BPF_F_MMAPABLE, 1, __u32, struct ipamd_meta);
+define_map(pools, ARRAY, BPF_F_MMAPABLE, IPAMD_POOLS, __u32, struct ipamd_pool);
+define_map(words, ARRAY, BPF_F_MMAPABLE, 1, __u32, struct ipamd_chunk);
+define_map(slots, ARRAY, 0, 1, __u32, struct ipamd_slot);
+define_map(holders, ARRAY, 0, 1, __u32, struct ipamd_holder);
+define_map(by_holder, HASH, 0, 1, struct ipamd_digest, struct ipamd_entry);
+define_map(names, HASH, 0, 1, struct ipamd_digest, __u64);
+define_map(tombs, LRU_HASH, 0, 1, struct ipamd_digest, struct ipamd_tomb);
+define_map(stats, PERCPU_ARRAY, 0, 1, __u32, struct ipamd_stats);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+} events SEC(".maps");
+
+inline struct ipamd_meta *the_meta(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&meta, &zero);
+}
+
+inline struct ipamd_pool *pool_at(__u32 pool)
+{
+	return bpf_map_lookup_elem(&pools, &pool);
+}
+
+inline struct ipamd_slot *slot_at(__u32 slot)
+{
+	return bpf_map_lookup_elem(&slots, &slot);
+}
+
+inline struct ipamd_holder *holder_at(__u32 slot)
+{
+	return bpf_map_lookup_elem(&holders, &slot);
+}
+
+inline __u64 *word_at(__u32 slot)
+{
+	__u32 index = slot / IPAMD_CHUNK;
+	struct ipamd_chunk *chunk = bpf_map_lookup_elem(&words, &index);
+
+	return chunk ? &chunk->word[slot % IPAMD_CHUNK] : NULL;
+}
+
+/* --- The request, at constant offsets ------------------------------------- */
+
+#define get(field)	mem_ctx_load(req, __builtin_offsetof(struct ipamd_request, field))
+#define put(field, v)	mem_ctx_store(req, __builtin_offsetof(struct ipamd_request, field), v)
+
+#define get_digest(field) \
+	((struct ipamd_digest){ { get(field.half[0]), get(field.half[1]) } })
+
+#define get_bytes(to, field)							\
+	mem_ctx_copy_in(to, req, __builtin_offsetof(struct ipamd_request, field),	\
+			sizeof(((struct ipamd_request *)0)->field))
+
+#define put_bytes(field, from)							\
+	mem_ctx_copy_out(req, __builtin_offsetof(struct ipamd_request, field), from,	\
+			 sizeof(((struct ipamd_request *)0)->field))
+
+inline int is_foreign(struct ipamd_request *req)
+{
+	return get(abi) != (IPAMD_ABI | (__u64)sizeof(*req) << 32);
+}
+
+/* --- What others are told ------------------------------------------------ */
+
+inline int count(enum ipamd_verb verb, int verdict)
+{
+	__u32 zero = 0;
+	struct ipamd_stats *s = bpf_map_lookup_elem(&stats, &zero);
+
+	if (s && (__u32)verdict < IPAMD_VERDICTS)
+		__sync_fetch_and_add(&s->count[verb][verdict], 1);
+	return verdict;
+}
+
+/* A hint: the words are the truth, and a full ring loses it. */
+inline void tell(enum ipamd_verb verb, int verdict, const struct ipamd_digest *id, __u32 slot,
+		 __u64 word, int wake)
+{
+	__u32 zero = 0;
+	struct ipamd_stats *s;
+	struct ipamd_event event = {
+		.time_ns = bpf_ktime_get_boot_ns(),
+		.word = word,
+		.id = *id,
+		.slot = slot,
+		.verb = verb,
+		.verdict = verdict,
+	};
+
+	if (!bpf_ringbuf_output(&events, &event, sizeof(event),
+				wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP))
+		return;
+	s = bpf_map_lookup_elem(&stats, &zero);
+	if (s)
+		__sync_fetch_and_add(&s->events_lost, 1);
+}
+
+/*
+ * For people.  Two programs may write here at once; who finishes last reads the
+ * word again, so that a lasting mirror shows the word as it is.
+ */
+inline void mirror(__u32 slot, const __u64 *at)
+{
+	struct ipamd_slot *s = slot_at(slot);
+	struct ipamd_holder *h = holder_at(slot);
+
+	if (!s || !h)
+		return;
+	for (int i = 0; i < 2; i++) {
+		__u64 word = mem_load(at);
+
+		s->state = slot_state(word);
+		s->pool = slot_pool(word);
+		s->fixed = !!(word & SLOT_FIXED);
+		s->claims = slot_gen(word);
+		s->ready_at_ms = s->state == IPAMD_FREE ? slot_time(word) : 0;
+		if (s->state == IPAMD_HELD)
+			mem_copy(s->holder, h->who.label, sizeof(s->holder));
+		s->word = word;
+		if (mem_load(at) == word)
+			return;
+	}
+}
+
+/* --- Tombstones ----------------------------------------------------------- */
+
+/* When the newest DEL of this attachment began, or 0. */
+inline __u64 tomb_of(const struct ipamd_digest *id)
+{
+	struct ipamd_tomb *t = bpf_map_lookup_elem(&tombs, id);
+	__u64 start;
+
+	if (!t)
+		return 0;
+	start = mem_load(&t->start_ns);
+	return mem_load(&t->check) == id->half[0] ? start : 0;
+}
+
+/* Keeps the newest; a full barrier once it is there. */
+inline int bury(const struct ipamd_digest *id, __u64 start_ns)
+{
+	struct ipamd_tomb tomb = { .check = id->half[0], .start_ns = start_ns };
+	struct ipamd_tomb *t;
+	__u32 zero = 0;
+	struct ipamd_stats *s = bpf_map_lookup_elem(&stats, &zero);
+	long r = bpf_map_update_elem(&tombs, id, &tomb, BPF_NOEXIST);
+
+	if (!s)
+		return IPAMD_BROKEN;
+	if (!r) {
+		/*
+		 * Ordering: the tombstone before the look at the entry.  The
+		 * claim publishes its entry before it looks at the tombstone, so
+		 * one of the two sees the other.  x86 too reorders the two.
+		 */
+		mem_add(&s->scans, 0);
+		return IPAMD_OK;
+	}
+	if (r != -EEXIST)
+		return IPAMD_BUSY;
+	t = bpf_map_lookup_elem(&tombs, id);
+	for (int i = 0; t && i < TRIES; i++) {
+		__u64 old = mem_load(&t->start_ns);
+
+		/* Recycled meanwhile, its time in ns is another's, and the CAS fails. */
+		if (mem_load(&t->check) != id->half[0])
+			return IPAMD_BUSY;
+		if (mem_cas(&t->start_ns, old, old > start_ns ? old : start_ns) == old)
+			return IPAMD_OK;
+	}
+	return IPAMD_BUSY;
+}
+
+/* --- Entries: which attachment is being served ---------------------------- */
+
+inline __u64 entry_pending(__u64 tag)
+{
+	return slot_word(IPAMD_CLAIMING, 0, tag, 0);
+}
+
+inline __u64 entry_spent(__u64 tag)
+{
+	return slot_word(IPAMD_FREE, 0, tag, 0);
+}
+
+inline __u64 entry_slots(__u32 first, __u32 second, __u64 families)
+{
+	return first | second << 16 | families << 32;
+}
+
+/* For its owner only.  A hash may refuse to delete: then the entry is spent. */
+inline void entry_delete(struct ipamd_entry *e, const struct ipamd_digest *id)
+{
+	for (int i = 0; i < TRIES; i++)
+		if (!bpf_map_delete_elem(&by_holder, id))
+			return;
+	mem_swap(&e->first, entry_spent(slot_tag_of(id)));
+}
+
+/*
+ * OK: *ret is ours.  BUSY, FULL.  EEXIST (positive): *ret may be somebody's
+ * answer, or recycled; the words tell.
+ */
+inline int entry_insert(const struct ipamd_digest *id, struct ipamd_entry **ret)
+{
+	__u64 tag = slot_tag_of(id);
+	struct ipamd_entry pending = { .first = entry_pending(tag) };
+	long r = bpf_map_update_elem(&by_holder, id, &pending, BPF_NOEXIST);
+	struct ipamd_entry *e;
+
+	if (r == -E2BIG || r == -ENOMEM)
+		return IPAMD_FULL;
+	if (r && r != -EEXIST)
+		return IPAMD_BUSY;
+	e = bpf_map_lookup_elem(&by_holder, id);
+	if (!e)
+		return IPAMD_BUSY;
+	*ret = e;
+	if (!r)
+		return IPAMD_OK;
+	if (mem_load(&e->first) == entry_spent(tag) &&
+	    mem_cas(&e->first, entry_spent(tag), pending.first) == entry_spent(tag))
+		return IPAMD_OK;
+	return EEXIST;
+}
+
+/* --- Giving back ----------------------------------------------------------- */
+
+/* The word's one step out of HELD.  BUSY: somebody else was first. */
+inline int free_word(enum ipamd_verb verb, const struct ipamd_digest *id, __u32 slot, __u64 held,
+		     __u64 least_ms)
+{
+	__u64 *at = word_at(slot);
+	struct ipamd_pool *pool = pool_at(slot_pool(held));
+	__u64 word, next, cooldown;
+
+	if (!at || !pool)
+		return IPAMD_BROKEN;
+	cooldown = pool->cooldown_ms > least_ms ? pool->cooldown_ms : least_ms;
+	for (int i = 0; i < TRIES; i++) {
+		word = mem_load(at);
+		if (slot_state(word) == IPAMD_MOVED)
+			return IPAMD_MOVING;
+		if (!slot_same(word, held))
+			return IPAMD_BUSY;
+		next = slot_released(word, slot_ready_at(bpf_ktime_get_boot_ns(), cooldown));
+		if (mem_cas(at, word, next) != word)
+			continue;	/* fixed or unfixed meanwhile, or lost */
+		mirror(slot, at);
+		tell(verb, IPAMD_OK, id, slot, next, 0);
+		return IPAMD_OK;
+	}
+	return IPAMD_BUSY;
+}
+
+/*
+ * All that the attachment holds.  Who wins the first word owns the rest: the
+ * second word, and last the entry.  Until then a new ADD of it is BUSY.
+ */
+inline int let_go(enum ipamd_verb verb, const struct ipamd_digest *id, struct ipamd_entry *e,
+		  __u64 first, __u64 second, __u64 slots, __u64 least_ms)
+{
+	int r = free_word(verb, id, slots & 0xffff, first, least_ms);
+
+	if (r)
+		return r;
+	if (slots >> 32 == 2)
+		r = free_word(verb, id, slots >> 16 & 0xffff, second, least_ms);
+	if (r == IPAMD_MOVING)
+		return r;	/* the other map has its own entry for it */
+	entry_delete(e, id);
+	return r ? IPAMD_BROKEN : IPAMD_OK;
+}
+
+/* --- Claim ------------------------------------------------------------------ */
+
+struct bpf_map;
+
+static long look(struct bpf_map *map, __u32 *key, struct ipamd_chunk *chunk, struct slot_best *best)
+{
+	(void)map;
+	slot_best_of(best, chunk, *key * IPAMD_CHUNK);
+	return 0;
+}
+
+#define OLDEST_READY	(1ULL << 32)
+
+/*
+ * The slot whose word has waited longest, or IPAMD_NONE; with OLDEST_READY when
+ * its time has come.  A global function is verified once, not once a call.
+ */
+__noinline __u64 oldest(__u32 pool, __u64 now_ms)
+{
+	struct slot_best best = slot_best_init(pool, now_ms);
+
+	bpf_for_each_map_elem(&words, look, &best, 0);
+	return best.index | (slot_best_is_ready(&best) ? OLDEST_READY : 0);
+}
+
+struct taken {			/* a slot in CLAIMING; at == NULL: none */
+	__u64 *at;
+	__u64 before;
+	__u64 word;
+	__u32 slot;
+};
+
+inline int seize(struct taken *t, __u64 *at, __u32 slot, __u64 before, __u64 tag)
+{
+	__u64 word = slot_claimed(before, IPAMD_CLAIMING, tag);
+
+	if (mem_cas(at, before, word) != before)
+		return IPAMD_BUSY;
+	t->at = at;
+	t->before = before;
+	t->word = word;
+	t->slot = slot;
+	return IPAMD_OK;
+}
+
+/* Back to what it was; nobody touches a word that is CLAIMING. */
+inline void unseize(struct taken *t)
+{
+	if (t->at)
+		mem_cas(t->at, t->word, t->before);
+	t->at = NULL;
+}
+
+inline int take_oldest(struct ipamd_request *req, struct taken *t, __u32 pool, __u64 tag,
+		       __u64 now_ms)
+{
+	for (int i = 0; i < TRIES; i++) {
+		__u64 found = oldest(pool, now_ms);
+		__u32 slot = found & 0xffff;
+		__u64 *at, word;
+
+		if (slot == IPAMD_NONE)
+			return IPAMD_EXHAUSTED;
+		at = word_at(slot);
+		if (!at)
+			return IPAMD_BROKEN;
+		word = mem_load(at);
+		if (!(found & OLDEST_READY)) {
+			put(next_ready_ms, slot_time(word));
+			return IPAMD_EXHAUSTED;
+		}
+		if (slot_state(word) != IPAMD_FREE || slot_pool(word) != pool ||
+		    word & SLOT_FIXED || !slot_is_ready(word, now_ms))
+			continue;	/* somebody was quicker */
+		if (!seize(t, at, slot, word, tag))
+			return IPAMD_OK;
+	}
+	return IPAMD_BUSY;
+}
+
+/*
+ * One slot and no other: the requested address (key set) or the workload's fixed
+ * one.  What led here may be stale, so the slot is asked whose it is once it is
+ * ours; nobody rewrites its record while the word is CLAIMING.
+ */
+inline int take_slot(struct ipamd_request *req, struct taken *t, __u32 slot, __u32 pool,
+		     const struct ipamd_digest *key, const struct ipamd_digest *workload,
+		     __u64 tag, __u64 now_ms)
+{
+	__u64 *at = word_at(slot);
+	struct ipamd_slot *s = slot_at(slot);
+	__u64 word;
+	int mine;
+
+	if (!at || !s)
+		return IPAMD_BROKEN;
+	word = mem_load(at);
+	mine = word & SLOT_FIXED && digest_is_set(workload) && digest_equal(&s->workload, workload);
+	switch (slot_state(word)) {
+	case IPAMD_FREE:
+		break;
+	case IPAMD_CLAIMING:
+		return IPAMD_BUSY;
+	case IPAMD_HELD:
+		return mine ? IPAMD_PREDECESSOR : IPAMD_TAKEN;
+	case IPAMD_MOVED:
+		return IPAMD_MOVING;
+	default:
+		return IPAMD_AWAY;
+	}
+	if (word & SLOT_FIXED) {
+		if (!mine)
+			return IPAMD_RESERVED;
+	} else if (!digest_is_set(key)) {
+		return IPAMD_BUSY;	/* unfixed this moment: its name goes too */
+	} else if (slot_pool(word) != pool) {
+		return IPAMD_NOT_OURS;
+	} else if (!slot_is_ready(word, now_ms)) {
+		put(next_ready_ms, slot_time(word));
+		return IPAMD_COOLING;
+	}
+	if (seize(t, at, slot, word, tag))
+		return IPAMD_BUSY;
+	if ((digest_is_set(key) && !digest_equal(&s->key, key)) ||
+	    (word & SLOT_FIXED && !digest_equal(&s->workload, workload))) {
+		unseize(t);
+		return IPAMD_BUSY;
+	}
+	return IPAMD_OK;
+}
+
+inline int is_closed(__u32 pool)
+{
+	struct ipamd_pool *p = pool_at(pool);
+
+	return !p || p->valid_until_ms <= slot_now_ms(bpf_ktime_get_boot_ns());
+}
+
+/* One address of a family: as requested, else the workload's own, else the oldest. */
+inline int take(struct ipamd_request *req, struct taken *t, int family, __u32 pool,
+		const struct ipamd_digest *workload, __u64 fixed, __u64 tag, __u64 now_ms)
+{
+	struct ipamd_digest want = get_digest(want[family]);
+	__u32 slot = ref_get(fixed, family);
+	int r;
+
+	if (digest_is_set(&want)) {
+		__u64 *ref = bpf_map_lookup_elem(&names, &want);
+		__u64 to = ref ? mem_load(ref) : 0;
+
+		if (!ref || pool == IPAMD_NONE)
+			return IPAMD_NOT_OURS;
+		if (!ref_is_of(to, &want))
+			return IPAMD_BUSY;
+		r = take_slot(req, t, ref_get(to, family), pool, &want, workload, tag, now_ms);
+	} else if (slot != IPAMD_NONE) {
+		r = take_slot(req, t, slot, pool, &want, workload, tag, now_ms);
+	} else if (pool != IPAMD_NONE) {
+		r = take_oldest(req, t, pool, tag, now_ms);
+	} else {
+		return IPAMD_OK;
+	}
+	if (!r && is_closed(slot_pool(t->word)))
+		return IPAMD_CLOSED;
+	return r;
+}
+
+/* *ret: the ref that a digest leads to, all NONE when it leads nowhere. */
+inline int resolve(const struct ipamd_digest *name, __u64 *ret)
+{
+	__u64 *ref = digest_is_set(name) ? bpf_map_lookup_elem(&names, name) : NULL;
+
+	*ret = IPAMD_NONE << 16 | IPAMD_NONE;
+	if (!ref)
+		return IPAMD_NO_POOL;
+	*ret = mem_load(ref);
+	return ref_is_of(*ret, name) ? IPAMD_OK : IPAMD_BUSY;
+}
+
+/* By name; else by the pod's namespace; else the default. */
+inline int choose_pools(struct ipamd_request *req, __u64 *ret)
+{
+	struct ipamd_digest name = get_digest(pool), ns = get_digest(name_space);
+	struct ipamd_meta *m = the_meta();
+	int r;
+
+	if (digest_is_set(&name))
+		return resolve(&name, ret);
+	r = resolve(&ns, ret);
+	if (r != IPAMD_NO_POOL)
+		return r;
+	*ret = m ? m->default_pools : 0;
+	return *ret ? IPAMD_OK : IPAMD_NO_POOL;
+}
+
+/* The holder's record is whole before the word says HELD; `word` comes last. */
+inline void publish_holder(struct ipamd_request *req, struct taken *t, __u64 now_ns)
+{
+	struct ipamd_holder *h = t->at ? holder_at(t->slot) : NULL;
+
+	if (!h)
+		return;
+	mem_store(&h->word, 0);
+	get_bytes(&h->who, who);
+	mem_store(&h->claimed_at_ms, slot_now_ms(now_ns));
+	mem_store(&h->word, slot_held(t->word));
+}
+
+inline void publish_held(struct taken *t)
+{
+	__u64 held = slot_held(t->word);
+
+	if (!t->at)
+		return;
+	mem_cas(t->at, t->word, held);
+	t->word = held;
+}
+
+inline void answer(struct ipamd_request *req, int family, __u32 slot, __u64 word)
+{
+	struct ipamd_slot *s = slot_at(slot);
+	struct ipamd_pool *p = pool_at(slot_pool(word));
+
+	if (!s || !p)
+		return;
+	put(lease[family].word, word);
+	put(lease[family].slot, slot | (__u64)slot_pool(word) << 32 |
+				(__u64)p->prefix_len << 40 | (__u64)p->routes << 48);
+	put_bytes(lease[family].address, s->address);
+	put_bytes(lease[family].gateway, p->gateway);
+	if (p->routes)
+		put_bytes(lease[family].route, p->route);
+}
+
+/* Once more to who holds already: believed when the words say the same. */
+inline int answer_again(struct ipamd_request *req, struct ipamd_entry *e, __u64 tag)
+{
+	__u64 first = mem_load(&e->first);
+	__u64 slots = mem_load(&e->slots);
+	__u64 second = mem_load(&e->second);
+	__u64 *at = word_at(slots & 0xffff), *at2 = word_at(slots >> 16 & 0xffff);
+	struct ipamd_pool *p;
+
+	if (slot_state(first) != IPAMD_HELD || slot_tag(first) != tag || !at)
+		return IPAMD_BUSY;
+	if (slot_state(mem_load(at)) == IPAMD_MOVED)
+		return IPAMD_MOVING;
+	if (slots >> 32 == 2) {
+		if (!at2 || !slot_same(mem_load(at2), second))
+			return IPAMD_BUSY;
+		answer(req, IPAMD_V6, slots >> 16 & 0xffff, second);
+	}
+	if (!slot_same(mem_load(at), first))
+		return IPAMD_BUSY;
+	p = pool_at(slot_pool(first));
+	if (p && p->family == 6)
+		answer(req, IPAMD_V6, slots & 0xffff, first);
+	else
+		answer(req, IPAMD_V4, slots & 0xffff, first);
+	put(again, 1);
+	return IPAMD_OK;
+}
+
+/* The manager is woken when it asked to be: after so many claims, or at the end. */
+inline int pool_spends(__u32 pool)
+{
+	struct ipamd_pool *p = pool_at(pool);
+
+	return p && (__s64)mem_add((__u64 *)&p->spare, -1ULL) == 1;
+}
+
+inline int pool_ran_out(__u32 pool)
+{
+	struct ipamd_pool *p = pool != IPAMD_NONE ? pool_at(pool) : NULL;
+
+	return p && (__s64)mem_load((__u64 *)&p->spare) > 0 &&
+	       (__s64)mem_swap((__u64 *)&p->spare, 0) > 0;
+}
+
+inline void conclude(struct ipamd_request *req, const struct ipamd_digest *id, int family,
+		     struct taken *t)
+{
+	if (!t->at)
+		return;
+	answer(req, family, t->slot, t->word);
+	mirror(t->slot, t->at);
+	tell(IPAMD_CLAIM, IPAMD_OK, id, t->slot, t->word, pool_spends(slot_pool(t->word)));
+}
+
+/* With an entry of our own: take, publish, and look once more whether we may keep it. */
+inline int claim_for(struct ipamd_request *req, const struct ipamd_digest *id,
+		     struct ipamd_entry *e, __u64 start_ns)
+{
+	struct ipamd_digest workload = get_digest(workload);
+	__u64 now_ns = bpf_ktime_get_boot_ns(), now_ms = slot_now_ms(now_ns);
+	__u64 tag = slot_tag_of(id), pools_ref = 0, fixed = 0, first, second, slots;
+	struct taken v4 = {}, v6 = {};
+	struct ipamd_meta *m = the_meta();
+	int r = choose_pools(req, &pools_ref);
+
+	if (!r && resolve(&workload, &fixed) == IPAMD_BUSY)
+		r = IPAMD_BUSY;
+	if (!r)
+		r = take(req, &v4, IPAMD_V4, ref_get(pools_ref, IPAMD_V4), &workload, fixed, tag,
+			 now_ms);
+	if (!r)
+		r = take(req, &v6, IPAMD_V6, ref_get(pools_ref, IPAMD_V6), &workload, fixed, tag,
+			 now_ms);
+	if (!r && !v4.at && !v6.at)
+		r = IPAMD_NO_POOL;
+	if (r) {
+		int family = v4.at ? IPAMD_V6 : IPAMD_V4;
+
+		unseize(&v6);
+		unseize(&v4);
+		entry_delete(e, id);
+		if (r == IPAMD_EXHAUSTED && m && mem_load(&m->moving))
+			return IPAMD_MOVING;
+		if (r == IPAMD_EXHAUSTED)
+			tell(IPAMD_CLAIM, r, id, IPAMD_NONE, 0,
+			     pool_ran_out(ref_get(pools_ref, family)));
+		return r;
+	}
+	publish_holder(req, &v4, now_ns);
+	publish_holder(req, &v6, now_ns);
+	publish_held(&v4);
+	publish_held(&v6);
+
+	first = v4.at ? v4.word : v6.word;
+	second = v4.at && v6.at ? v6.word : 0;
+	slots = entry_slots(v4.at ? v4.slot : v6.slot, second ? v6.slot : 0, second ? 2 : 1);
+	mem_store(&e->second, second);
+	mem_store(&e->slots, slots);
+	/* Ordering: the entry before the tombstone, see bury(); a swap is a barrier. */
+	mem_swap(&e->first, first);
+
+	if (tomb_of(id) >= start_ns)
+		r = IPAMD_LATE;
+	else if ((v4.at && is_closed(slot_pool(v4.word))) ||
+		 (v6.at && is_closed(slot_pool(v6.word))))
+		r = IPAMD_CLOSED;
+	if (r)
+		return let_go(IPAMD_CLAIM, id, e, first, second, slots, 0) == IPAMD_MOVING ?
+			IPAMD_MOVING : r;
+	if (slot_state(mem_load(v4.at ? v4.at : v6.at)) == IPAMD_MOVED)
+		return IPAMD_MOVING;	/* the new map has it: ask there */
+	conclude(req, id, IPAMD_V4, &v4);
+	conclude(req, id, IPAMD_V6, &v6);
+	return IPAMD_OK;
+}
+
+inline int do_claim(struct ipamd_request *req)
+{
+	struct ipamd_digest id = get_digest(who.id);
+	__u64 start_ns = get(who.start_ns);
+	struct ipamd_entry *e = NULL;
+	int r;
+
+	if (is_foreign(req) || !digest_is_set(&id) || !start_ns)
+		return IPAMD_FOREIGN;
+	if (tomb_of(&id) >= start_ns)
+		return IPAMD_LATE;
+	r = entry_insert(&id, &e);
+	if (!e)
+		return r ? r : IPAMD_BROKEN;
+	if (r == EEXIST)
+		return answer_again(req, e, slot_tag_of(&id));
+	return claim_for(req, &id, e, start_ns);
+}
+
+SEC("syscall")
+int claim(struct ipamd_request *req)
+{
+	return count(IPAMD_CLAIM, do_claim(req));
+}
+
+/* --- Release ------------------------------------------------------------------ */
+
+inline int do_release(struct ipamd_request *req)
+{
+	struct ipamd_digest id = get_digest(who.id);
+	__u64 start_ns = get(who.start_ns), first, second, slots;
+	struct ipamd_meta *m = the_meta();
+	struct ipamd_holder *h;
+	struct ipamd_entry *e;
+	int r;
+
+	if (is_foreign(req) || !digest_is_set(&id) || !start_ns || !m)
+		return IPAMD_FOREIGN;
+	r = bury(&id, start_ns);
+	if (r)
+		return r;
+	if (mem_load(&m->moving))
+		return IPAMD_MOVING;
+	e = bpf_map_lookup_elem(&by_holder, &id);
+	if (!e)
+		return IPAMD_NOTHING;
+	first = mem_load(&e->first);
+	slots = mem_load(&e->slots);
+	second = mem_load(&e->second);
+	if (first == entry_spent(slot_tag_of(&id)))
+		return IPAMD_NOTHING;
+	if (slot_state(first) != IPAMD_HELD || slot_tag(first) != slot_tag_of(&id))
+		return IPAMD_BUSY;
+	/* Read before the CAS of `first`: if that succeeds, this was its record. */
+	h = holder_at(slots & 0xffff);
+	if (!h || mem_load(&h->who.id.half[0]) != id.half[0] ||
+	    mem_load(&h->who.id.half[1]) != id.half[1])
+		return IPAMD_BUSY;	/* recycled */
+	if (mem_load(&h->who.start_ns) > start_ns)
+		return IPAMD_YOUNGER;
+	return let_go(IPAMD_RELEASE, &id, e, first, second, slots, 0);
+}
+
+SEC("syscall")
+int release(struct ipamd_request *req)
+{
+	return count(IPAMD_RELEASE, do_release(req));
+}
+
+/* --- Step ---------------------------------------------------------------------- */
+
+inline int change_word(__u64 *at, __u64 expected, __u64 word)
+{
+	return mem_cas(at, expected, word) == expected ? IPAMD_OK : IPAMD_STALE;
+}
+
+/* EMPTY to something: the address enters the map, and may be in it only once. */
+inline int step_fill(struct ipamd_request *req, struct ipamd_slot *s, __u64 *at, __u32 slot,
+		     __u64 expected, __u64 word)
+{
+	struct ipamd_digest key = get_digest(change.key), id = get_digest(who.id);
+	struct ipamd_entry entry = {
+		.first = get(change.entry.first),
+		.second = get(change.entry.second),
+		.slots = get(change.entry.slots),
+	};
+	__u64 ref = ref_make(&key, slot, slot);
+	struct ipamd_holder *h = holder_at(slot);
+	long r;
+
+	if (!digest_is_set(&key) || !h)
+		return IPAMD_FOREIGN;
+	r = bpf_map_update_elem(&names, &key, &ref, BPF_NOEXIST);
+	if (r == -EEXIST)
+		return IPAMD_DUPLICATE;
+	if (r)
+		return IPAMD_FULL;
+	get_bytes(s->address, change.address);
+	get_bytes(s->text, change.text);
+	get_bytes(&s->key, change.key);
+	if (slot_state(word) == IPAMD_HELD) {
+		get_bytes(&h->who, who);
+		mem_store(&h->word, word);
+	}
+	if (entry.first && bpf_map_update_elem(&by_holder, &id, &entry, BPF_NOEXIST)) {
+		bpf_map_delete_elem(&names, &key);
+		return IPAMD_DUPLICATE;
+	}
+	r = change_word(at, expected, word);
+	if (r) {
+		if (entry.first)
+			bpf_map_delete_elem(&by_holder, &id);
+		bpf_map_delete_elem(&names, &key);
+	}
+	return r;
+}
+
+/* A workload's ref: its slot of this family becomes `to`, if it was `from`. */
+inline int name_workload(const struct ipamd_digest *workload, int family, __u32 from, __u32 to)
+{
+	__u64 ref, none = IPAMD_NONE << 16 | IPAMD_NONE;
+
+	if (resolve(workload, &ref) == IPAMD_BUSY)
+		return IPAMD_BUSY;
+	if (ref_get(ref, family) != from)
+		return IPAMD_DUPLICATE;
+	ref = family == IPAMD_V4 ? ref_make(workload, to, ref_get(ref, IPAMD_V6)) :
+				   ref_make(workload, ref_get(ref, IPAMD_V4), to);
+	if ((__u32)ref == (__u32)none)
+		return bpf_map_delete_elem(&names, workload) ? IPAMD_BUSY : IPAMD_OK;
+	return bpf_map_update_elem(&names, workload, &ref, BPF_ANY) ? IPAMD_FULL : IPAMD_OK;
+}
+
+/* The workload is in the slot's record before the flag says that it counts. */
+inline int step_fix(struct ipamd_request *req, struct ipamd_slot *s, __u64 *at, __u32 slot,
+		    __u64 expected, __u64 word)
+{
+	struct ipamd_digest workload = get_digest(workload);
+	struct ipamd_pool *p = pool_at(slot_pool(word));
+	int r, family = p && p->family == 6 ? IPAMD_V6 : IPAMD_V4;
+
+	if (!digest_is_set(&workload))
+		return IPAMD_FOREIGN;
+	if (!(word & SLOT_FIXED)) {
+		r = digest_equal(&s->workload, &workload) ? change_word(at, expected, word) :
+							    IPAMD_STALE;
+		return r ? r : name_workload(&workload, family, slot, IPAMD_NONE);
+	}
+	get_bytes(&s->workload, workload);
+	r = name_workload(&workload, family, IPAMD_NONE, slot);
+	if (r)
+		return r;
+	r = change_word(at, expected, word);
+	if (r)
+		name_workload(&workload, family, slot, IPAMD_NONE);
+	return r;
+}
+
+/* HELD to FREE on evidence: with the attachment's other address and its entry. */
+inline int step_reclaim(__u32 slot, __u64 expected)
+{
+	struct ipamd_holder *h = holder_at(slot);
+	struct ipamd_entry *e;
+	struct ipamd_digest id;
+	__u64 first, second, slots;
+
+	if (!h)
+		return IPAMD_BROKEN;
+	id.half[0] = mem_load(&h->who.id.half[0]);
+	id.half[1] = mem_load(&h->who.id.half[1]);
+	e = bpf_map_lookup_elem(&by_holder, &id);
+	if (e) {
+		first = mem_load(&e->first);
+		slots = mem_load(&e->slots);
+		second = mem_load(&e->second);
+		if (slot_state(first) == IPAMD_CLAIMING)
+			return IPAMD_BUSY;
+		if (slot_same(first, expected) || slot_same(second, expected))
+			return let_go(IPAMD_STEP, &id, e, first, second, slots, RECLAIM_MS);
+	}
+	/* No entry of its own: a word that recovery left behind. */
+	return free_word(IPAMD_STEP, &id, slot, expected, RECLAIM_MS);
+}
+
+inline int do_step(struct ipamd_request *req)
+{
+	__u64 slot = get(change.slot), expected = get(change.expected), word = get(change.word);
+	struct ipamd_meta *m = the_meta();
+	struct ipamd_slot *s = slot_at(slot);
+	__u64 *at = word_at(slot);
+	struct ipamd_digest key;
+	int r;
+
+	if (is_foreign(req) || !m || !s || !at || slot >= m->slots)
+		return IPAMD_FOREIGN;
+	if (!slot_may_step(expected, word))
+		return IPAMD_ILLEGAL;
+	if (mem_load(at) != expected)
+		return IPAMD_STALE;
+	if (slot_state(word) == IPAMD_MOVED)
+		return change_word(at, expected, word);
+	if (slot_state(expected) == IPAMD_EMPTY)
+		r = step_fill(req, s, at, slot, expected, word);
+	else if ((expected ^ word) == SLOT_FIXED)
+		r = step_fix(req, s, at, slot, expected, word);
+	else if (slot_state(expected) == IPAMD_HELD)
+		return step_reclaim(slot, expected);
+	else
+		r = change_word(at, expected, word);
+	if (r)
+		return r;
+	if (slot_state(word) == IPAMD_EMPTY) {
+		key = s->key;
+		if (bpf_map_delete_elem(&names, &key))
+			r = IPAMD_BROKEN;
+		__builtin_memset(s->text, 0, sizeof(s->text));
+	}
+	mirror(slot, at);
+	return r;
+}
+
+SEC("syscall")
+int step(struct ipamd_request *req)
+{
+	return count(IPAMD_STEP, do_step(req));
+}
