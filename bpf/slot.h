@@ -150,8 +150,9 @@ static inline int slot_may_step(__u64 from, __u64 to)
 	case IPAMD_HELD:
 		return b == IPAMD_FREE;
 	case IPAMD_LEAVING:
-	case IPAMD_QUARANTINE:
 		return b == IPAMD_EMPTY || b == IPAMD_FREE || b == IPAMD_QUARANTINE;
+	case IPAMD_QUARANTINE:
+		return b == IPAMD_EMPTY || b == IPAMD_FREE;
 	default:
 		return 0;
 	}

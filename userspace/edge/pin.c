@@ -60,7 +60,7 @@ const char *pin_explain(int outcome)
 		return "slots beyond the new capacity are in use: drain first, or keep the old "
 		       "capacity";
 	case PIN_STUCK:
-		return "a claim has not ended for seconds: try again";
+		return "a claim, or another change of the maps, has not ended: try again";
 	default:
 		return outcome < 0 ? strerror(-outcome) : "unknown outcome";
 	}
@@ -210,15 +210,29 @@ int pin_attach_generation(int dir, unsigned int number, struct pin **ret)
 	return 0;
 }
 
+/* Between two looks at `current` a generation may be replaced and swept away. */
 int pin_attach(const char *dir, struct pin **ret)
 {
 	auto_close int fd = -1;
-	unsigned int number;
+	unsigned int number, after;
 	int r = bpffs_open(dir, false, &fd);
 
-	if (!r)
+	for (int i = 0; i < 8 && !r; i++) {
+		struct pin *pin = NULL;
+
 		r = bpffs_read_current(fd, &number);
-	return r ? r : pin_attach_generation(fd, number, ret);
+		if (r)
+			return r;
+		r = pin_attach_generation(fd, number, &pin);
+		if (!bpffs_read_current(fd, &after) && after == number) {
+			if (!r)
+				*ret = pin;
+			return r;
+		}
+		pin_close(pin);
+		r = 0;
+	}
+	return r ? r : PIN_STUCK;
 }
 
 /* --- Loading ------------------------------------------------------------------ */

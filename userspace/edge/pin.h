@@ -16,7 +16,7 @@ enum pin_outcome {
 	PIN_NEWER = 110,     /* the maps are of a newer ipamd: not touched */
 	PIN_FOREIGN = 111,   /* what is pinned there is not ours, or not whole */
 	PIN_TOO_SMALL = 112, /* slots beyond the new capacity are in use */
-	PIN_STUCK = 113,     /* a claim did not end within the limit: try again */
+	PIN_STUCK = 113,     /* a claim, or a change of maps, did not end: try again */
 };
 
 /* What an outcome means and what to do, one sentence. */
