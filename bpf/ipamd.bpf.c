@@ -17,7 +17,8 @@
  * is read there is believed until a word confirms it.
  *
  * Written for the verifier of 5.15: the context is read at constant offsets and
- * never handed to a helper; no loop over slots but for_each's.
+ * never handed to a helper; no loop over slots but for_each's; and a map helper's
+ * result is an int, whose upper half is anything before 6.4.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -30,7 +31,7 @@
 #define E2BIG	7
 #define ENOMEM	12
 
-#define TRIES		8	/* of a CAS that others keep winning */
+#define TRIES		4	/* of a CAS that others keep winning */
 #define RECLAIM_MS	1000	/* least cooldown after a reclaim: devices outlive their netns */
 
 #define inline static __always_inline
@@ -197,7 +198,7 @@ inline int bury(const struct ipamd_digest *id, __u64 start_ns)
 	struct ipamd_tomb *t;
 	__u32 zero = 0;
 	struct ipamd_stats *s = bpf_map_lookup_elem(&stats, &zero);
-	long r = bpf_map_update_elem(&tombs, id, &tomb, BPF_NOEXIST);
+	int r = bpf_map_update_elem(&tombs, id, &tomb, BPF_NOEXIST);
 
 	if (!s)
 		return IPAMD_BROKEN;
@@ -259,7 +260,7 @@ inline int entry_insert(const struct ipamd_digest *id, struct ipamd_entry **ret)
 {
 	__u64 tag = slot_tag_of(id);
 	struct ipamd_entry pending = { .first = entry_pending(tag) };
-	long r = bpf_map_update_elem(&by_holder, id, &pending, BPF_NOEXIST);
+	int r = bpf_map_update_elem(&by_holder, id, &pending, BPF_NOEXIST);
 	struct ipamd_entry *e;
 
 	if (r == -E2BIG || r == -ENOMEM)
@@ -765,7 +766,7 @@ inline int step_fill(struct ipamd_request *req, struct ipamd_slot *s, __u64 *at,
 	};
 	__u64 ref = ref_make(&key, slot, slot);
 	struct ipamd_holder *h = holder_at(slot);
-	long r;
+	int r;
 
 	if (!digest_is_set(&key) || !h)
 		return IPAMD_FOREIGN;
