@@ -118,7 +118,7 @@ tests: $(all-tests)
 torture: $(O)/selftests/torture_test
 	$(Q)CLAIMS=$${CLAIMS:-100000000} TEST_SECONDS=86400 $<
 
-bench: $(O)/tools/bench
+bench: $(O)/selftests/bench
 	$(Q)$<
 
 style:

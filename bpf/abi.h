@@ -45,10 +45,7 @@
 
 #define IPAMD_FOREVER	(~0ULL)
 
-/*
- * The states of a slot.  Two of their bits tell every other state from FREE
- * without the third: slot_key() relies on it (asserted there).
- */
+/* The states of a slot. */
 enum ipamd_state {
 	IPAMD_EMPTY	 = 0,	/* no address */
 	IPAMD_FREE	 = 1,	/* in stock; ready when its time has come */

@@ -129,12 +129,12 @@ inline int count(enum ipamd_verb verb, int verdict)
 
 /* A hint: the words are the truth, and a full ring loses it. */
 inline void tell(enum ipamd_verb verb, int verdict, const struct ipamd_digest *id, __u32 slot,
-		 __u64 word, int wake)
+		 __u64 word, __u64 now_ns, int wake)
 {
 	__u32 zero = 0;
 	struct ipamd_stats *s;
 	struct ipamd_event event = {
-		.time_ns = bpf_ktime_get_boot_ns(),
+		.time_ns = now_ns,
 		.word = word,
 		.id = *id,
 		.slot = slot,
@@ -287,7 +287,7 @@ inline int free_word(enum ipamd_verb verb, const struct ipamd_digest *id, __u32 
 {
 	__u64 *at = word_at(slot);
 	struct ipamd_pool *pool = pool_at(slot_pool(held));
-	__u64 word, next, cooldown;
+	__u64 word, next, cooldown, now_ns;
 
 	if (!at || !pool)
 		return IPAMD_BROKEN;
@@ -298,11 +298,12 @@ inline int free_word(enum ipamd_verb verb, const struct ipamd_digest *id, __u32 
 			return IPAMD_MOVING;
 		if (!slot_same(word, held))
 			return IPAMD_BUSY;
-		next = slot_released(word, slot_ready_at(bpf_ktime_get_boot_ns(), cooldown));
+		now_ns = bpf_ktime_get_boot_ns();
+		next = slot_released(word, slot_ready_at(now_ns, cooldown));
 		if (mem_cas(at, word, next) != word)
 			continue;	/* fixed or unfixed meanwhile, or lost */
 		mirror(slot, at);
-		tell(verb, IPAMD_OK, id, slot, next, 0);
+		tell(verb, IPAMD_OK, id, slot, next, now_ns, 0);
 		return IPAMD_OK;
 	}
 	return IPAMD_BUSY;
@@ -329,12 +330,17 @@ inline int let_go(enum ipamd_verb verb, const struct ipamd_digest *id, struct ip
 
 /* --- Claim ------------------------------------------------------------------ */
 
+struct scan {
+	__u64 prefix;
+	__u64 best;
+};
+
 struct bpf_map;
 
-static long look(struct bpf_map *map, __u32 *key, struct ipamd_chunk *chunk, struct slot_best *best)
+static long look(struct bpf_map *map, __u32 *key, struct ipamd_chunk *chunk, struct scan *scan)
 {
 	(void)map;
-	slot_best_of(best, chunk, *key * IPAMD_CHUNK);
+	scan->best = slot_oldest(chunk, scan->prefix, *key * IPAMD_CHUNK, scan->best);
 	return 0;
 }
 
@@ -346,10 +352,11 @@ static long look(struct bpf_map *map, __u32 *key, struct ipamd_chunk *chunk, str
  */
 __noinline __u64 oldest(__u32 pool, __u64 now_ms)
 {
-	struct slot_best best = slot_best_init(pool, now_ms);
+	struct scan scan = { .prefix = slot_prefix(pool, now_ms), .best = SLOT_NO_KEY };
 
-	bpf_for_each_map_elem(&words, look, &best, 0);
-	return best.index | (slot_best_is_ready(&best) ? OLDEST_READY : 0);
+	bpf_for_each_map_elem(&words, look, &scan, 0);
+	return slot_key_index(scan.best) |
+	       (slot_key_is_ready(scan.best, scan.prefix, now_ms) ? OLDEST_READY : 0);
 }
 
 struct taken {			/* a slot in CLAIMING; at == NULL: none */
@@ -458,11 +465,11 @@ inline int take_slot(struct ipamd_request *req, struct taken *t, __u32 slot, __u
 	return IPAMD_OK;
 }
 
-inline int is_closed(__u32 pool)
+inline int is_closed(__u32 pool, __u64 now_ms)
 {
 	struct ipamd_pool *p = pool_at(pool);
 
-	return !p || p->valid_until_ms <= slot_now_ms(bpf_ktime_get_boot_ns());
+	return !p || mem_load(&p->valid_until_ms) <= now_ms;
 }
 
 /* One address of a family: as requested, else the workload's own, else the oldest. */
@@ -489,7 +496,7 @@ inline int take(struct ipamd_request *req, struct taken *t, int family, __u32 po
 	} else {
 		return IPAMD_OK;
 	}
-	if (!r && is_closed(slot_pool(t->word)))
+	if (!r && is_closed(slot_pool(t->word), now_ms))
 		return IPAMD_CLOSED;
 	return r;
 }
@@ -607,13 +614,13 @@ inline int pool_ran_out(__u32 pool)
 }
 
 inline void conclude(struct ipamd_request *req, const struct ipamd_digest *id, int family,
-		     struct taken *t)
+		     struct taken *t, __u64 now_ns)
 {
 	if (!t->at)
 		return;
 	answer(req, family, t->slot, t->word);
 	mirror(t->slot, t->at);
-	tell(IPAMD_CLAIM, IPAMD_OK, id, t->slot, t->word, pool_spends(slot_pool(t->word)));
+	tell(IPAMD_CLAIM, IPAMD_OK, id, t->slot, t->word, now_ns, pool_spends(slot_pool(t->word)));
 }
 
 /* With an entry of our own: take, publish, and look once more whether we may keep it. */
@@ -646,7 +653,7 @@ inline int claim_for(struct ipamd_request *req, const struct ipamd_digest *id,
 		if (r == IPAMD_EXHAUSTED && m && mem_load(&m->moving))
 			return IPAMD_MOVING;
 		if (r == IPAMD_EXHAUSTED)
-			tell(IPAMD_CLAIM, r, id, IPAMD_NONE, 0,
+			tell(IPAMD_CLAIM, r, id, IPAMD_NONE, 0, now_ns,
 			     pool_ran_out(ref_get(pools_ref, family)));
 		return r;
 	}
@@ -663,18 +670,20 @@ inline int claim_for(struct ipamd_request *req, const struct ipamd_digest *id,
 	/* Ordering: the entry before the tombstone, see bury(); a swap is a barrier. */
 	mem_swap(&e->first, first);
 
+	now_ns = bpf_ktime_get_boot_ns();	/* it may have been preempted for long */
+	now_ms = slot_now_ms(now_ns);
 	if (tomb_of(id) >= start_ns)
 		r = IPAMD_LATE;
-	else if ((v4.at && is_closed(slot_pool(v4.word))) ||
-		 (v6.at && is_closed(slot_pool(v6.word))))
+	else if ((v4.at && is_closed(slot_pool(v4.word), now_ms)) ||
+		 (v6.at && is_closed(slot_pool(v6.word), now_ms)))
 		r = IPAMD_CLOSED;
 	if (r)
 		return let_go(IPAMD_CLAIM, id, e, first, second, slots, 0) == IPAMD_MOVING ?
 			IPAMD_MOVING : r;
 	if (slot_state(mem_load(v4.at ? v4.at : v6.at)) == IPAMD_MOVED)
 		return IPAMD_MOVING;	/* the new map has it: ask there */
-	conclude(req, id, IPAMD_V4, &v4);
-	conclude(req, id, IPAMD_V6, &v6);
+	conclude(req, id, IPAMD_V4, &v4, now_ns);
+	conclude(req, id, IPAMD_V6, &v6, now_ns);
 	return IPAMD_OK;
 }
 

@@ -20,7 +20,7 @@
  *
  * Invariants kept here: 2 (HELD is reached by CAS alone) and 4 (no address
  * before its cooldown ends).  Times are compared on the circle of 2^40 ms (34
- * years): nothing may lie further than 17 years from now.
+ * years): nothing may lie further than 8 years from now.
  */
 #ifndef IPAMD_BPF_SLOT_H
 #define IPAMD_BPF_SLOT_H
@@ -30,7 +30,6 @@
 #define SLOT_GEN	((1ULL << 14) - 1)
 #define SLOT_TIME	((1ULL << 40) - 1)	/* after the shift; a tag has the same room */
 #define SLOT_FIXED	(1ULL << 60)
-#define SLOT_LIFE	((1ULL << 54) - 1)	/* time and generation */
 
 /* --- Words ------------------------------------------------------------- */
 
@@ -88,15 +87,9 @@ static inline __u64 slot_ready_at(__u64 boottime_ns, __u64 cooldown_ms)
 	return (boottime_ns + 999999) / 1000000 + cooldown_ms;
 }
 
-/* Where time lies on the circle, seen from 17 years before now. */
-static inline __u64 slot_bias(__u64 now_ms)
-{
-	return (now_ms - (1ULL << 39)) & SLOT_TIME;
-}
-
 static inline int slot_is_ready(__u64 word, __u64 now_ms)
 {
-	return ((slot_time(word) - slot_bias(now_ms)) & SLOT_TIME) <= 1ULL << 39;
+	return ((now_ms - slot_time(word)) & SLOT_TIME) < 1ULL << 39;
 }
 
 /* --- Steps: what the word becomes -------------------------------------- */
@@ -161,70 +154,63 @@ static inline int slot_may_step(__u64 from, __u64 to)
 /* --- Finding the oldest ------------------------------------------------- */
 
 /*
- * A word as a number below 2^63 that sorts: the free words of a pool by time and
- * then by generation, all below 2^54; every other word above.  The state's top
- * bit has no room, hence the assertion.
+ * A word and its index as one number that sorts: the free words of a pool come
+ * first, by time and then by index, all below SLOT_NO_KEY; every other word lies
+ * above.  The smallest key is the answer whole, with no index to carry along.
+ *
+ * The prefix takes state, flag and pool away by XOR.  Near the seam of the circle
+ * of time it also flips the time's top bit, which turns the circle by half, so
+ * that the seam lies 17 years from now and plain order is the order of time.
  */
-static inline __u64 slot_key(__u64 word, __u64 prefix, __u64 bias)
+static inline __u64 slot_prefix(__u64 pool, __u64 now_ms)
 {
-	return ((word ^ prefix) & ~SLOT_LIFE & ~(1ULL << 63)) |
-	       ((word - (bias << 14)) & SLOT_LIFE);
+	__u64 near_seam = ((now_ms + (1ULL << 38)) & SLOT_TIME) < 1ULL << 39;
+
+	return slot_word(IPAMD_FREE, pool, near_seam << 39, 0);
 }
 
-#define slot_assert_apart(state) \
-	_Static_assert((((state) ^ IPAMD_FREE) & 3) != 0, #state " looks like FREE to slot_key()")
-slot_assert_apart(IPAMD_EMPTY);
-slot_assert_apart(IPAMD_CLAIMING);
-slot_assert_apart(IPAMD_HELD);
-slot_assert_apart(IPAMD_LEAVING);
-slot_assert_apart(IPAMD_QUARANTINE);
-slot_assert_apart(IPAMD_MOVED);
-
-struct slot_best {
-	__u64 key;		/* of the best so far */
-	__u64 prefix;
-	__u64 bias;
-	__u32 index;
-};
-
-#define SLOT_NO_KEY	(SLOT_LIFE + 1)
-
-static inline struct slot_best slot_best_init(__u32 pool, __u64 now_ms)
+static inline __u64 slot_key(__u64 word, __u64 prefix, __u64 index)
 {
-	return (struct slot_best){
-		.key = SLOT_NO_KEY,
-		.prefix = slot_word(IPAMD_FREE, pool, 0, 0),
-		.bias = slot_bias(now_ms),
-		.index = IPAMD_NONE,
-	};
+	return (word ^ prefix) >> 14 << 13 | index;
 }
 
-static inline int slot_best_is_ready(const struct slot_best *best)
+#define SLOT_NO_KEY	(1ULL << 53)
+
+static inline __u32 slot_key_index(__u64 key)
 {
-	return best->key >> 14 <= 1ULL << 39;
+	return key < SLOT_NO_KEY ? key & 0x1fff : IPAMD_NONE;
+}
+
+static inline int slot_key_is_ready(__u64 key, __u64 prefix, __u64 now_ms)
+{
+	return key < SLOT_NO_KEY && slot_is_ready(key << 1 ^ prefix, now_ms);
 }
 
 /*
  * Branch-free: a branch that depends on the data makes the verifier walk 2^64
- * paths through a chunk.  Both keys are below 2^63, so the sign of their
- * difference tells which is older.
+ * paths through a chunk.  Keys are below 2^63, so the sign of their difference
+ * tells which is smaller.
  */
-static inline void slot_best_of(struct slot_best *best, const struct ipamd_chunk *chunk, __u32 base)
+static inline __u64 slot_smaller(__u64 a, __u64 b)
 {
-	__u64 key = best->key, prefix = best->prefix, bias = best->bias;
-	__u32 index = best->index;
+	__u64 b_is = (__s64)(b - a) >> 63;	/* all ones, or none */
 
-	for (int i = 0; i < IPAMD_CHUNK; i++) {
-		__u64 k = slot_key(mem_load(&chunk->word[i]), prefix, bias);
-		__u64 older = (k - key) >> 63, mask;
+	asm volatile("" : "+r"(b_is));		/* keep clang from a branch */
+	return a ^ ((a ^ b) & b_is);
+}
 
-		asm volatile("" : "+r"(older));	/* keep clang from a branch */
-		mask = 0 - older;
-		key ^= (key ^ k) & mask;
-		index ^= (index ^ (base + i)) & (__u32)mask;
+/* The smallest of `best` and the keys of a chunk; two lines of it, for the pipeline. */
+static inline __u64 slot_oldest(const struct ipamd_chunk *chunk, __u64 prefix, __u64 base, __u64 best)
+{
+	__u64 other = best;
+
+	for (int i = 0; i < IPAMD_CHUNK; i += 2) {
+		__u64 even = mem_load(&chunk->word[i]), odd = mem_load(&chunk->word[i + 1]);
+
+		best = slot_smaller(best, slot_key(even, prefix, base + i));
+		other = slot_smaller(other, slot_key(odd, prefix, base + i + 1));
 	}
-	best->key = key;
-	best->index = index;
+	return slot_smaller(best, other);
 }
 
 /* --- Digests and refs ---------------------------------------------------- */

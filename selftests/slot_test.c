@@ -64,12 +64,12 @@ TEST(a_cooldown_is_never_short)
 
 static __u32 oldest(const struct ipamd_chunk *chunks, int n, __u32 pool, __u64 now, int *ready)
 {
-	struct slot_best best = slot_best_init(pool, now);
+	__u64 prefix = slot_prefix(pool, now), best = SLOT_NO_KEY;
 
 	for (int i = 0; i < n; i++)
-		slot_best_of(&best, &chunks[i], i * IPAMD_CHUNK);
-	*ready = slot_best_is_ready(&best);
-	return best.index;
+		best = slot_oldest(&chunks[i], prefix, (__u64)i * IPAMD_CHUNK, best);
+	*ready = slot_key_is_ready(best, prefix, now);
+	return slot_key_index(best);
 }
 
 /* The same, as one would write it without a verifier to please. */
@@ -77,19 +77,18 @@ static __u32 oldest_plainly(const struct ipamd_chunk *chunks, int n, __u32 pool,
 			    int *ready)
 {
 	__u32 index = IPAMD_NONE;
-	__int128 best = 0;
+	__s64 best = 0;
 
 	*ready = 0;
 	for (int i = 0; i < n * IPAMD_CHUNK; i++) {
 		__u64 w = chunks[i / IPAMD_CHUNK].word[i % IPAMD_CHUNK];
 		__s64 age = (__s64)((slot_time(w) - now) << 24) >> 24; /* on the circle */
-		__int128 key = (__int128)age << 14 | slot_gen(w);
 
 		if (slot_state(w) != IPAMD_FREE || slot_pool(w) != pool || w & SLOT_FIXED)
 			continue;
-		if (index == IPAMD_NONE || key < best) {
+		if (index == IPAMD_NONE || age < best) {
 			index = i;
-			best = key;
+			best = age;
 			*ready = age <= 0;
 		}
 	}
@@ -141,6 +140,10 @@ TEST(the_scan_is_exact_where_forty_bits_of_time_wrap)
 	compare_scans(SLOT_TIME);
 	compare_scans(SLOT_TIME + 1);
 	compare_scans(SLOT_TIME + 700);
+	for (__u64 quarter = 1; quarter < 5; quarter++) {
+		compare_scans((quarter << 38) - 1);
+		compare_scans(quarter << 38);
+	}
 }
 
 TEST(readiness_holds_where_time_wraps)
@@ -160,13 +163,14 @@ TEST(no_other_state_ever_looks_free)
 		for (int fixed = 0; fixed < 2; fixed++)
 			for (__u64 pool = 0; pool < IPAMD_POOLS; pool++) {
 				__u64 w = slot_word(states[s], pool, 10, 3);
-				struct slot_best b = slot_best_init(7, 20);
+				__u64 key;
 
 				if (fixed)
 					w |= SLOT_FIXED;
-				CHECK_EQ(slot_key(w, b.prefix, b.bias) < SLOT_NO_KEY,
+				key = slot_key(w, slot_prefix(7, 20), 4095);
+				CHECK_EQ(key < SLOT_NO_KEY,
 					 states[s] == IPAMD_FREE && !fixed && pool == 7);
-				CHECK(!(slot_key(w, b.prefix, b.bias) >> 63));
+				CHECK(!(key >> 63));
 			}
 }
 
@@ -211,22 +215,22 @@ static void *claimer(void *arg)
 	__u64 me = (__u64)(size_t)arg + 1;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		struct slot_best best = slot_best_init(2, 1000);
+		__u64 key = slot_oldest(&shared, slot_prefix(2, 1000), 0, SLOT_NO_KEY);
 		__u64 *at, word, claiming;
+		__u32 index = slot_key_index(key);
 
-		slot_best_of(&best, &shared, 0);
-		if (best.index == IPAMD_NONE)
+		if (index == IPAMD_NONE)
 			continue;
-		at = &shared.word[best.index];
+		at = &shared.word[index];
 		word = mem_load(at);
 		if (slot_state(word) != IPAMD_FREE)
 			continue;
 		claiming = slot_claimed(word, IPAMD_CLAIMING, me);
 		if (mem_cas(at, word, claiming) != word)
 			continue;
-		owner[best.index] = me;
+		owner[index] = me;
 		mem_cas(at, claiming, slot_held(claiming));
-		if (owner[best.index] != me)
+		if (owner[index] != me)
 			abort();
 		won[me - 1]++;
 		mem_cas(at, slot_held(claiming), slot_released(slot_held(claiming), i % 900));
