@@ -23,81 +23,81 @@
 
 #include <linux/types.h>
 
-#define IPAMD_ABI	1
-#define IPAMD_LAYOUT	1
+#define IPAMD_ABI    1
+#define IPAMD_LAYOUT 1
 
-#define IPAMD_DIR	"/sys/fs/bpf/ipamd"
-#define IPAMD_CURRENT	"current"
+#define IPAMD_DIR     "/sys/fs/bpf/ipamd"
+#define IPAMD_CURRENT "current"
 
-#define IPAMD_PIN_CLAIM		"claim_v1"
-#define IPAMD_PIN_RELEASE	"release_v1"
-#define IPAMD_PIN_STEP		"step_v1"
+#define IPAMD_PIN_CLAIM   "claim_v1"
+#define IPAMD_PIN_RELEASE "release_v1"
+#define IPAMD_PIN_STEP    "step_v1"
 
 /* How much there is of everything. */
-#define IPAMD_SLOTS_MIN	64
-#define IPAMD_SLOTS_MAX	4096
-#define IPAMD_POOLS	64	/* the word has 6 bits for it */
-#define IPAMD_ROUTES	8	/* a pool */
-#define IPAMD_NONE	0xffff	/* no slot, no pool */
+#define IPAMD_SLOTS_MIN 64
+#define IPAMD_SLOTS_MAX 4096
+#define IPAMD_POOLS     64     /* the word has 6 bits for it */
+#define IPAMD_ROUTES    8      /* a pool */
+#define IPAMD_NONE      0xffff /* no slot, no pool */
 #ifndef IPAMD_CHUNK
-#define IPAMD_CHUNK	64	/* words in one element of the map `words` */
+#define IPAMD_CHUNK 64 /* words in one element of the map `words` */
 #endif
 
-#define IPAMD_FOREVER	(~0ULL)
+#define IPAMD_FOREVER (~0ULL)
 
 /* The states of a slot. */
 enum ipamd_state {
-	IPAMD_EMPTY	 = 0,	/* no address */
-	IPAMD_FREE	 = 1,	/* in stock; ready when its time has come */
-	IPAMD_CLAIMING	 = 2,	/* a claim runs; nobody else may touch it */
-	IPAMD_HELD	 = 3,	/* an attachment has it */
-	IPAMD_LEAVING	 = 4,	/* on its way back to its source */
-	IPAMD_QUARANTINE = 6,	/* source or wire says "not yours" */
-	IPAMD_MOVED	 = 7,	/* this map was replaced: look again at `current` */
+	IPAMD_EMPTY = 0,      /* no address */
+	IPAMD_FREE = 1,       /* in stock; ready when its time has come */
+	IPAMD_CLAIMING = 2,   /* a claim runs; nobody else may touch it */
+	IPAMD_HELD = 3,       /* an attachment has it */
+	IPAMD_LEAVING = 4,    /* on its way back to its source */
+	IPAMD_QUARANTINE = 6, /* source or wire says "not yours" */
+	IPAMD_MOVED = 7,      /* this map was replaced: look again at `current` */
 };
 
 /* What a program, the plugin or the manager answers: 0, -errno or one of these. */
 enum ipamd_verdict {
-	IPAMD_OK	  = 0,
-	IPAMD_BUSY	  = 1,	/* another step on the same thing runs: try again */
-	IPAMD_EXHAUSTED	  = 2,	/* no address of the pool is ready; see next_ready_ms */
-	IPAMD_LATE	  = 3,	/* a DEL of this attachment came after this ADD began */
-	IPAMD_YOUNGER	  = 4,	/* held since after this DEL began: not released */
-	IPAMD_NOTHING	  = 5,	/* release: the attachment holds nothing */
-	IPAMD_NO_POOL	  = 6,	/* no pool of this name, or no default pool */
-	IPAMD_CLOSED	  = 7,	/* the pool's valid_until has passed */
-	IPAMD_MOVING	  = 8,	/* the map was, or is being, replaced: reopen `current` */
-	IPAMD_NOT_OURS	  = 9,	/* requested address: in no slot of the pool */
-	IPAMD_TAKEN	  = 10,	/* requested address: somebody holds it */
-	IPAMD_COOLING	  = 11,	/* requested address: not ready; see next_ready_ms */
-	IPAMD_RESERVED	  = 12,	/* requested address: fixed for another workload */
-	IPAMD_PREDECESSOR = 13,	/* fixed address: the workload's last pod still has it */
-	IPAMD_AWAY	  = 14,	/* requested or fixed address: leaving or in quarantine */
-	IPAMD_FULL	  = 15,	/* a hash has no room: nothing was changed */
-	IPAMD_FOREIGN	  = 16,	/* the request is of another ABI or malformed */
-	IPAMD_ILLEGAL	  = 17,	/* step: the life of an address has no such step */
-	IPAMD_STALE	  = 18,	/* step: the word is not the expected one (any more) */
-	IPAMD_DUPLICATE	  = 19,	/* step: the address is in another slot already */
-	IPAMD_BROKEN	  = 20,	/* an invariant does not hold; the manager must look */
-	IPAMD_VERDICTS	  = 21,
+	IPAMD_OK = 0,
+	IPAMD_BUSY = 1,         /* another step on the same thing runs: try again */
+	IPAMD_EXHAUSTED = 2,    /* no address of the pool is ready; see next_ready_ms */
+	IPAMD_LATE = 3,         /* a DEL of this attachment came after this ADD began */
+	IPAMD_YOUNGER = 4,      /* held since after this DEL began: not released */
+	IPAMD_NOTHING = 5,      /* release: the attachment holds nothing */
+	IPAMD_NO_POOL = 6,      /* no pool of this name, or no default pool */
+	IPAMD_CLOSED = 7,       /* the pool's valid_until has passed */
+	IPAMD_MOVING = 8,       /* the map was, or is being, replaced: reopen `current` */
+	IPAMD_NOT_OURS = 9,     /* requested address: in no slot of the pool */
+	IPAMD_TAKEN = 10,       /* requested address: somebody holds it */
+	IPAMD_COOLING = 11,     /* requested address: not ready; see next_ready_ms */
+	IPAMD_RESERVED = 12,    /* requested address: fixed for another workload */
+	IPAMD_PREDECESSOR = 13, /* fixed address: the workload's last pod still has it */
+	IPAMD_AWAY = 14,        /* requested or fixed address: leaving or in quarantine */
+	IPAMD_FULL = 15,        /* a hash has no room: nothing was changed */
+	IPAMD_FOREIGN = 16,     /* the request is of another ABI or malformed */
+	IPAMD_ILLEGAL = 17,     /* step: the life of an address has no such step */
+	IPAMD_STALE = 18,       /* step: the word is not the expected one (any more) */
+	IPAMD_DUPLICATE = 19,   /* step: the address is in another slot already */
+	IPAMD_BROKEN = 20,      /* an invariant does not hold; the manager must look */
+	IPAMD_VERDICTS = 21,
 };
 
 enum ipamd_verb {
-	IPAMD_CLAIM	= 1,
-	IPAMD_RELEASE	= 2,
-	IPAMD_STEP	= 3,
-	IPAMD_VERBS	= 4,
+	IPAMD_CLAIM = 1,
+	IPAMD_RELEASE = 2,
+	IPAMD_STEP = 3,
+	IPAMD_VERBS = 4,
 };
 
 enum ipamd_family { IPAMD_V4 = 0, IPAMD_V6 = 1, IPAMD_FAMILIES = 2 };
 
 struct ipamd_digest {
-	__u64 half[2];		/* all zero: not given */
+	__u64 half[2]; /* all zero: not given */
 };
 
 struct ipamd_route {
-	__u8 dst[16];		/* IPv4 in the first four bytes */
-	__u8 gateway[16];	/* zero: the pool's */
+	__u8 dst[16];     /* IPv4 in the first four bytes */
+	__u8 gateway[16]; /* zero: the pool's */
 	__u8 prefix_len;
 	__u8 reserved[7];
 };
@@ -106,28 +106,28 @@ struct ipamd_route {
 
 struct ipamd_meta {
 	__u32 layout;
-	__u32 slots;		/* how many of the words may be used */
-	__u64 moving;		/* not 0: slots are on their way to another map */
-	__u8  pair_id[16];	/* shared with the database that belongs to this map */
-	__u64 epoch;		/* bumped in both by each durable batch */
-	char  boot_id[40];
-	__u64 heartbeat_ms;	/* the manager was alive then */
-	__u64 netns_cookie;	/* the manager's own network namespace */
-	__u32 nsid_next;	/* counter for namespace ids given by plugins */
+	__u32 slots;      /* how many of the words may be used */
+	__u64 moving;     /* not 0: slots are on their way to another map */
+	__u8 pair_id[16]; /* shared with the database that belongs to this map */
+	__u64 epoch;      /* bumped in both by each durable batch */
+	char boot_id[40];
+	__u64 heartbeat_ms; /* the manager was alive then */
+	__u64 netns_cookie; /* the manager's own network namespace */
+	__u32 nsid_next;    /* counter for namespace ids given by plugins */
 	__u32 reserved;
-	__u64 default_pools;	/* a ref, for who names none */
+	__u64 default_pools; /* a ref, for who names none */
 };
 
 struct ipamd_pool {
-	char  name[32];
-	__u8  family;		/* 4, 6; 0: no pool */
-	__u8  prefix_len;
-	__u8  routes;		/* how many of route[] count */
-	__u8  reserved;
+	char name[32];
+	__u8 family; /* 4, 6; 0: no pool */
+	__u8 prefix_len;
+	__u8 routes; /* how many of route[] count */
+	__u8 reserved;
 	__u32 cooldown_ms;
-	__u64 valid_until_ms;	/* claims refuse from then on; IPAMD_FOREVER; 0: closed */
-	__s64 spare;		/* claims until the manager wants to be woken */
-	__u8  gateway[16];
+	__u64 valid_until_ms; /* claims refuse from then on; IPAMD_FOREVER; 0: closed */
+	__s64 spare;          /* claims until the manager wants to be woken */
+	__u8 gateway[16];
 	struct ipamd_route route[IPAMD_ROUTES];
 };
 
@@ -141,39 +141,40 @@ struct ipamd_chunk {
  * the workload, which only `step` writes, while nobody can claim the slot.
  */
 struct ipamd_slot {
-	char  text[48];		/* the address as people write it */
+	char text[48]; /* the address as people write it */
 	enum ipamd_state state;
 	__u32 pool;
 	__u32 fixed;
-	__u32 claims;		/* the generation: how often it was claimed */
-	__u64 ready_at_ms;	/* boottime; of a FREE word */
-	char  holder[72];	/* namespace/pod or container; the last one when FREE */
-	__u64 word;		/* what this mirrors; stale when not the slot's word */
-	__u8  address[16];	/* IPv4 in the first four bytes */
-	struct ipamd_digest key;	/* digest of the address */
-	struct ipamd_digest workload;	/* whom it is fixed for; means nothing unless fixed */
+	__u32 claims;                 /* the generation: how often it was claimed */
+	__u64 ready_at_ms;            /* boottime; of a FREE word */
+	char holder[72];              /* namespace/pod or container; the last one when FREE */
+	__u64 word;                   /* what this mirrors; stale when not the slot's word */
+	__u8 address[16];             /* IPv4 in the first four bytes */
+	struct ipamd_digest key;      /* digest of the address */
+	struct ipamd_digest workload; /* whom it is fixed for; means nothing unless fixed */
 };
 
-enum ipamd_cut {		/* a name was longer than its field */
-	IPAMD_CUT_NETWORK   = 1 << 0,
+/* A name was longer than its field. */
+enum ipamd_cut {
+	IPAMD_CUT_NETWORK = 1 << 0,
 	IPAMD_CUT_CONTAINER = 1 << 1,
-	IPAMD_CUT_POD	    = 1 << 2,
+	IPAMD_CUT_POD = 1 << 2,
 };
 
 /* Who asks, and from then on who holds.  Text ends in NUL. */
 struct ipamd_who {
-	struct ipamd_digest id;	/* of (network, container, ifname), uncut */
-	__u64 start_ns;		/* boottime: when this ADD or DEL began */
-	__u64 netns_cookie;	/* 0: unknown */
-	__s32 nsid;		/* in the manager's namespace; -1: unknown */
+	struct ipamd_digest id; /* of (network, container, ifname), uncut */
+	__u64 start_ns;         /* boottime: when this ADD or DEL began */
+	__u64 netns_cookie;     /* 0: unknown */
+	__s32 nsid;             /* in the manager's namespace; -1: unknown */
 	__u32 cut;
-	char  network[64];
-	char  container[72];
-	char  ifname[16];
-	char  name_space[64];
-	char  pod[128];
-	char  uid[40];
-	char  label[72];	/* one line for the mirror */
+	char network[64];
+	char container[72];
+	char ifname[16];
+	char name_space[64];
+	char pod[128];
+	char uid[40];
+	char label[72]; /* one line for the mirror */
 };
 
 /* Counts only if `word` is the slot's word, both read again after the copy. */
@@ -190,13 +191,13 @@ struct ipamd_holder {
  */
 struct ipamd_entry {
 	__u64 first;
-	__u64 second;		/* the other family's word, or 0 */
-	__u64 slots;		/* slot of first | slot of second << 16 | families << 32 */
+	__u64 second; /* the other family's word, or 0 */
+	__u64 slots;  /* slot of first | slot of second << 16 | families << 32 */
 };
 
 struct ipamd_tomb {
-	__u64 check;		/* half[0] of the digest it belongs to */
-	__u64 start_ns;		/* the newest DEL's start */
+	__u64 check;    /* half[0] of the digest it belongs to */
+	__u64 start_ns; /* the newest DEL's start */
 };
 
 /*
@@ -207,7 +208,7 @@ struct ipamd_tomb {
 
 struct ipamd_event {
 	__u64 time_ns;
-	__u64 word;		/* after */
+	__u64 word; /* after */
 	struct ipamd_digest id;
 	__u32 slot;
 	__u16 verb;
@@ -217,7 +218,7 @@ struct ipamd_event {
 struct ipamd_stats {
 	__u64 count[IPAMD_VERBS][IPAMD_VERDICTS];
 	__u64 events_lost;
-	__u64 scans;		/* looks for the oldest ready word */
+	__u64 scans; /* looks for the oldest ready word */
 };
 
 /*
@@ -229,46 +230,45 @@ struct ipamd_stats {
 
 /* What a claim got, one a family. */
 struct ipamd_lease {
-	__u64 word;		/* 0: no address of this family */
+	__u64 word; /* 0: no address of this family */
 	__u32 slot;
-	__u8  pool;
-	__u8  prefix_len;
-	__u8  routes;
-	__u8  reserved;
-	__u8  address[16];
-	__u8  gateway[16];
+	__u8 pool;
+	__u8 prefix_len;
+	__u8 routes;
+	__u8 reserved;
+	__u8 address[16];
+	__u8 gateway[16];
 	struct ipamd_route route[IPAMD_ROUTES];
 };
 
-struct ipamd_change {		/* of a slot, for `step` */
+struct ipamd_change { /* of a slot, for `step` */
 	__u64 expected;
-	__u64 word;		/* the new one */
+	__u64 word; /* the new one */
 	__u64 slot;
-	__u8  address[16];
-	char  text[48];
-	struct ipamd_digest key;	/* of the address; needed when the slot is filled */
-	struct ipamd_entry entry;	/* of the attachment, when filled as HELD; else zero */
+	__u8 address[16];
+	char text[48];
+	struct ipamd_digest key;  /* of the address; needed when the slot is filled */
+	struct ipamd_entry entry; /* of the attachment, when filled as HELD; else zero */
 };
 
 struct ipamd_request {
 	__u32 abi;
 	__u32 size;
 	__u32 verb;
-	__s32 verdict;		/* out: as the program's return value */
+	__s32 verdict; /* out: as the program's return value */
 	struct ipamd_who who;
-	struct ipamd_digest pool;	/* a pool by name */
-	struct ipamd_digest name_space;	/* for pools by namespace */
-	struct ipamd_digest workload;	/* for fixed addresses: namespace/pod */
-	struct ipamd_digest want[IPAMD_FAMILIES];	/* requested addresses */
+	struct ipamd_digest pool;                 /* a pool by name */
+	struct ipamd_digest name_space;           /* for pools by namespace */
+	struct ipamd_digest workload;             /* for fixed addresses: namespace/pod */
+	struct ipamd_digest want[IPAMD_FAMILIES]; /* requested addresses */
 	struct ipamd_change change;
 	/* out */
-	__u64 next_ready_ms;	/* EXHAUSTED, COOLING: boottime; 0: nothing is cooling */
-	__u64 again;		/* 1: the attachment held these addresses already */
+	__u64 next_ready_ms; /* EXHAUSTED, COOLING: boottime; 0: nothing is cooling */
+	__u64 again;         /* 1: the attachment held these addresses already */
 	struct ipamd_lease lease[IPAMD_FAMILIES];
 };
 
-#define ipamd_assert_size(what, size) \
-	_Static_assert(sizeof(struct what) == (size), #what " is ABI")
+#define ipamd_assert_size(what, size) _Static_assert(sizeof(struct what) == (size), #what " is ABI")
 ipamd_assert_size(ipamd_digest, 16);
 ipamd_assert_size(ipamd_route, 40);
 ipamd_assert_size(ipamd_meta, 112);

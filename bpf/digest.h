@@ -16,17 +16,17 @@
 
 #include "bpf/abi.h"
 
-#define DIGEST_ATTACHMENT	"ipamd-at"	/* network, container, ifname */
-#define DIGEST_POOL		"ipamd-po"	/* name */
-#define DIGEST_NAMESPACE	"ipamd-ns"	/* name */
-#define DIGEST_WORKLOAD		"ipamd-wl"	/* namespace, pod */
-#define DIGEST_ADDRESS		"ipamd-ad"	/* 4 or 16 bytes, network order */
+#define DIGEST_ATTACHMENT "ipamd-at" /* network, container, ifname */
+#define DIGEST_POOL       "ipamd-po" /* name */
+#define DIGEST_NAMESPACE  "ipamd-ns" /* name */
+#define DIGEST_WORKLOAD   "ipamd-wl" /* namespace, pod */
+#define DIGEST_ADDRESS    "ipamd-ad" /* 4 or 16 bytes, network order */
 
 struct digest {
 	__u32 h[8];
 	__u64 total;
 	__u32 fill;
-	__u8  block[64];
+	__u8 block[64];
 };
 
 static inline __u32 digest_ror(__u32 x, int n)
@@ -40,16 +40,16 @@ static const __u32 digest_iv[8] = {
 };
 
 static const __u8 digest_sigma[10][16] = {
-	{ 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 },
-	{ 14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3 },
-	{ 11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4 },
-	{ 7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8 },
-	{ 9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13 },
-	{ 2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9 },
-	{ 12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11 },
-	{ 13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10 },
-	{ 6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5 },
-	{ 10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0 },
+	{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+	{14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3},
+	{11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4},
+	{7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8},
+	{9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13},
+	{2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9},
+	{12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11},
+	{13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10},
+	{6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5},
+	{10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0},
 };
 
 static inline void digest_mix(__u32 *v, int a, int b, int c, int d, __u32 x, __u32 y)
@@ -96,7 +96,7 @@ static inline void digest_init(struct digest *d, const char *use)
 	memset(d, 0, sizeof(*d));
 	memcpy(d->h, digest_iv, sizeof(d->h));
 	memcpy(person, use, sizeof(person));
-	d->h[0] ^= 0x01010000 ^ 16;	/* depth 1, fanout 1, 16 bytes of output */
+	d->h[0] ^= 0x01010000 ^ 16; /* depth 1, fanout 1, 16 bytes of output */
 	d->h[6] ^= person[0];
 	d->h[7] ^= person[1];
 }
@@ -108,7 +108,7 @@ static inline void digest_bytes(struct digest *d, const void *bytes, size_t n)
 	while (n) {
 		size_t k = sizeof(d->block) - d->fill;
 
-		if (!k) {		/* the last block waits for digest_done() */
+		if (!k) { /* the last block waits for digest_done() */
 			digest_compress(d, 0);
 			continue;
 		}

@@ -27,12 +27,12 @@
 #include "bpf/mem.h"
 #include "bpf/slot.h"
 
-#define EEXIST	17
-#define E2BIG	7
-#define ENOMEM	12
+#define EEXIST 17
+#define E2BIG  7
+#define ENOMEM 12
 
-#define TRIES		4	/* of a CAS that others keep winning */
-#define RECLAIM_MS	1000	/* least cooldown after a reclaim: devices outlive their netns */
+#define TRIES      4    /* of a CAS that others keep winning */
+#define RECLAIM_MS 1000 /* least cooldown after a reclaim: devices outlive their netns */
 
 #define inline static __always_inline
 
@@ -40,13 +40,13 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* --- Maps; user space sizes them before it loads ------------------------- */
 
-#define define_map(name, kind, flags, entries, k, v)	\
-	struct {					\
-		__uint(type, BPF_MAP_TYPE_##kind);	\
-		__uint(map_flags, flags);		\
-		__uint(max_entries, entries);		\
-		__type(key, k);				\
-		__type(value, v);			\
+#define define_map(name, kind, flags, entries, k, v) \
+	struct {                                     \
+		__uint(type, BPF_MAP_TYPE_##kind);   \
+		__uint(map_flags, flags);            \
+		__uint(max_entries, entries);        \
+		__type(key, k);                      \
+		__type(value, v);                    \
 	} name SEC(".maps")
 
 define_map(meta, ARRAY, BPF_F_MMAPABLE, 1, __u32, struct ipamd_meta);
@@ -96,18 +96,17 @@ inline __u64 *word_at(__u32 slot)
 
 /* --- The request, at constant offsets ------------------------------------- */
 
-#define get(field)	mem_ctx_load(req, __builtin_offsetof(struct ipamd_request, field))
-#define put(field, v)	mem_ctx_store(req, __builtin_offsetof(struct ipamd_request, field), v)
+#define get(field)    mem_ctx_load(req, __builtin_offsetof(struct ipamd_request, field))
+#define put(field, v) mem_ctx_store(req, __builtin_offsetof(struct ipamd_request, field), v)
 
-#define get_digest(field) \
-	((struct ipamd_digest){ { get(field.half[0]), get(field.half[1]) } })
+#define get_digest(field) ((struct ipamd_digest){{get(field.half[0]), get(field.half[1])}})
 
-#define get_bytes(to, field)							\
-	mem_ctx_copy_in(to, req, __builtin_offsetof(struct ipamd_request, field),	\
+#define get_bytes(to, field)                                                      \
+	mem_ctx_copy_in(to, req, __builtin_offsetof(struct ipamd_request, field), \
 			sizeof(((struct ipamd_request *)0)->field))
 
-#define put_bytes(field, from)							\
-	mem_ctx_copy_out(req, __builtin_offsetof(struct ipamd_request, field), from,	\
+#define put_bytes(field, from)                                                       \
+	mem_ctx_copy_out(req, __builtin_offsetof(struct ipamd_request, field), from, \
 			 sizeof(((struct ipamd_request *)0)->field))
 
 inline int is_foreign(struct ipamd_request *req)
@@ -194,7 +193,7 @@ inline __u64 tomb_of(const struct ipamd_digest *id)
 /* Keeps the newest; a full barrier once it is there. */
 inline int bury(const struct ipamd_digest *id, __u64 start_ns)
 {
-	struct ipamd_tomb tomb = { .check = id->half[0], .start_ns = start_ns };
+	struct ipamd_tomb tomb = {.check = id->half[0], .start_ns = start_ns};
 	struct ipamd_tomb *t;
 	__u32 zero = 0;
 	struct ipamd_stats *s = bpf_map_lookup_elem(&stats, &zero);
@@ -259,7 +258,7 @@ inline void entry_delete(struct ipamd_entry *e, const struct ipamd_digest *id)
 inline int entry_insert(const struct ipamd_digest *id, struct ipamd_entry **ret)
 {
 	__u64 tag = slot_tag_of(id);
-	struct ipamd_entry pending = { .first = entry_pending(tag) };
+	struct ipamd_entry pending = {.first = entry_pending(tag)};
 	int r = bpf_map_update_elem(&by_holder, id, &pending, BPF_NOEXIST);
 	struct ipamd_entry *e;
 
@@ -301,7 +300,7 @@ inline int free_word(enum ipamd_verb verb, const struct ipamd_digest *id, __u32 
 		now_ns = bpf_ktime_get_boot_ns();
 		next = slot_released(word, slot_ready_at(now_ns, cooldown));
 		if (mem_cas(at, word, next) != word)
-			continue;	/* fixed or unfixed meanwhile, or lost */
+			continue; /* fixed or unfixed meanwhile, or lost */
 		mirror(slot, at);
 		tell(verb, IPAMD_OK, id, slot, next, now_ns, 0);
 		return IPAMD_OK;
@@ -323,7 +322,7 @@ inline int let_go(enum ipamd_verb verb, const struct ipamd_digest *id, struct ip
 	if (slots >> 32 == 2)
 		r = free_word(verb, id, slots >> 16 & 0xffff, second, least_ms);
 	if (r == IPAMD_MOVING)
-		return r;	/* the other map has its own entry for it */
+		return r; /* the other map has its own entry for it */
 	entry_delete(e, id);
 	return r ? IPAMD_BROKEN : IPAMD_OK;
 }
@@ -344,7 +343,7 @@ static long look(struct bpf_map *map, __u32 *key, struct ipamd_chunk *chunk, str
 	return 0;
 }
 
-#define OLDEST_READY	(1ULL << 32)
+#define OLDEST_READY (1ULL << 32)
 
 /*
  * The slot whose word has waited longest, or IPAMD_NONE; with OLDEST_READY when
@@ -352,14 +351,14 @@ static long look(struct bpf_map *map, __u32 *key, struct ipamd_chunk *chunk, str
  */
 __noinline __u64 oldest(__u32 pool, __u64 now_ms)
 {
-	struct scan scan = { .prefix = slot_prefix(pool, now_ms), .best = SLOT_NO_KEY };
+	struct scan scan = {.prefix = slot_prefix(pool, now_ms), .best = SLOT_NO_KEY};
 
 	bpf_for_each_map_elem(&words, look, &scan, 0);
 	return slot_key_index(scan.best) |
 	       (slot_key_is_ready(scan.best, scan.prefix, now_ms) ? OLDEST_READY : 0);
 }
 
-struct taken {			/* a slot in CLAIMING; at == NULL: none */
+struct taken { /* a slot in CLAIMING; at == NULL: none */
 	__u64 *at;
 	__u64 before;
 	__u64 word;
@@ -407,7 +406,7 @@ inline int take_oldest(struct ipamd_request *req, struct taken *t, __u32 pool, _
 		}
 		if (slot_state(word) != IPAMD_FREE || slot_pool(word) != pool ||
 		    word & SLOT_FIXED || !slot_is_ready(word, now_ms))
-			continue;	/* somebody was quicker */
+			continue; /* somebody was quicker */
 		if (!seize(t, at, slot, word, tag))
 			return IPAMD_OK;
 	}
@@ -420,8 +419,8 @@ inline int take_oldest(struct ipamd_request *req, struct taken *t, __u32 pool, _
  * ours; nobody rewrites its record while the word is CLAIMING.
  */
 inline int take_slot(struct ipamd_request *req, struct taken *t, __u32 slot, __u32 pool,
-		     const struct ipamd_digest *key, const struct ipamd_digest *workload,
-		     __u64 tag, __u64 now_ms)
+		     const struct ipamd_digest *key, const struct ipamd_digest *workload, __u64 tag,
+		     __u64 now_ms)
 {
 	__u64 *at = word_at(slot);
 	struct ipamd_slot *s = slot_at(slot);
@@ -448,7 +447,7 @@ inline int take_slot(struct ipamd_request *req, struct taken *t, __u32 slot, __u
 		if (!mine)
 			return IPAMD_RESERVED;
 	} else if (!digest_is_set(key)) {
-		return IPAMD_BUSY;	/* unfixed this moment: its name goes too */
+		return IPAMD_BUSY; /* unfixed this moment: its name goes too */
 	} else if (slot_pool(word) != pool) {
 		return IPAMD_NOT_OURS;
 	} else if (!slot_is_ready(word, now_ms)) {
@@ -560,8 +559,8 @@ inline void answer(struct ipamd_request *req, int family, __u32 slot, __u64 word
 	if (!s || !p)
 		return;
 	put(lease[family].word, word);
-	put(lease[family].slot, slot | (__u64)slot_pool(word) << 32 |
-				(__u64)p->prefix_len << 40 | (__u64)p->routes << 48);
+	put(lease[family].slot, slot | (__u64)slot_pool(word) << 32 | (__u64)p->prefix_len << 40 |
+					(__u64)p->routes << 48);
 	put_bytes(lease[family].address, s->address);
 	put_bytes(lease[family].gateway, p->gateway);
 	if (p->routes)
@@ -670,7 +669,7 @@ inline int claim_for(struct ipamd_request *req, const struct ipamd_digest *id,
 	/* Ordering: the entry before the tombstone, see bury(); a swap is a barrier. */
 	mem_swap(&e->first, first);
 
-	now_ns = bpf_ktime_get_boot_ns();	/* it may have been preempted for long */
+	now_ns = bpf_ktime_get_boot_ns(); /* it may have been preempted for long */
 	now_ms = slot_now_ms(now_ns);
 	if (tomb_of(id) >= start_ns)
 		r = IPAMD_LATE;
@@ -678,10 +677,11 @@ inline int claim_for(struct ipamd_request *req, const struct ipamd_digest *id,
 		 (v6.at && is_closed(slot_pool(v6.word), now_ms)))
 		r = IPAMD_CLOSED;
 	if (r)
-		return let_go(IPAMD_CLAIM, id, e, first, second, slots, 0) == IPAMD_MOVING ?
-			IPAMD_MOVING : r;
+		return let_go(IPAMD_CLAIM, id, e, first, second, slots, 0) == IPAMD_MOVING
+			       ? IPAMD_MOVING
+			       : r;
 	if (slot_state(mem_load(v4.at ? v4.at : v6.at)) == IPAMD_MOVED)
-		return IPAMD_MOVING;	/* the new map has it: ask there */
+		return IPAMD_MOVING; /* the new map has it: ask there */
 	conclude(req, id, IPAMD_V4, &v4, now_ns);
 	conclude(req, id, IPAMD_V6, &v6, now_ns);
 	return IPAMD_OK;
@@ -744,7 +744,7 @@ inline int do_release(struct ipamd_request *req)
 	h = holder_at(slots & 0xffff);
 	if (!h || mem_load(&h->who.id.half[0]) != id.half[0] ||
 	    mem_load(&h->who.id.half[1]) != id.half[1])
-		return IPAMD_BUSY;	/* recycled */
+		return IPAMD_BUSY; /* recycled */
 	if (mem_load(&h->who.start_ns) > start_ns)
 		return IPAMD_YOUNGER;
 	return let_go(IPAMD_RELEASE, &id, e, first, second, slots, 0);
@@ -813,8 +813,8 @@ inline int name_workload(const struct ipamd_digest *workload, int family, __u32 
 		return IPAMD_BUSY;
 	if (ref_get(ref, family) != from)
 		return IPAMD_DUPLICATE;
-	ref = family == IPAMD_V4 ? ref_make(workload, to, ref_get(ref, IPAMD_V6)) :
-				   ref_make(workload, ref_get(ref, IPAMD_V4), to);
+	ref = family == IPAMD_V4 ? ref_make(workload, to, ref_get(ref, IPAMD_V6))
+				 : ref_make(workload, ref_get(ref, IPAMD_V4), to);
 	if ((__u32)ref == (__u32)none)
 		return bpf_map_delete_elem(&names, workload) ? IPAMD_BUSY : IPAMD_OK;
 	return bpf_map_update_elem(&names, workload, &ref, BPF_ANY) ? IPAMD_FULL : IPAMD_OK;
@@ -831,8 +831,8 @@ inline int step_fix(struct ipamd_request *req, struct ipamd_slot *s, __u64 *at, 
 	if (!digest_is_set(&workload))
 		return IPAMD_FOREIGN;
 	if (!(word & SLOT_FIXED)) {
-		r = digest_equal(&s->workload, &workload) ? change_word(at, expected, word) :
-							    IPAMD_STALE;
+		r = digest_equal(&s->workload, &workload) ? change_word(at, expected, word)
+							  : IPAMD_STALE;
 		return r ? r : name_workload(&workload, family, slot, IPAMD_NONE);
 	}
 	get_bytes(&s->workload, workload);

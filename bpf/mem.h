@@ -48,17 +48,15 @@ static inline __u64 mem_add(__u64 *p, __u64 v)
  * (before 6.x not even a constant), and clang adds one as soon as two branches
  * store to the same place; so the access is written out.
  */
-#define mem_ctx_load(ctx, at)						\
-	({								\
-		__u64 v_;						\
-		asm volatile("%0 = *(u64 *)(%1 + %2)"			\
-			     : "=r"(v_) : "r"(ctx), "i"(at));		\
-		v_;							\
+#define mem_ctx_load(ctx, at)                                                          \
+	({                                                                             \
+		__u64 v_;                                                              \
+		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(v_) : "r"(ctx), "i"(at)); \
+		v_;                                                                    \
 	})
 
-#define mem_ctx_store(ctx, at, v)					\
-	asm volatile("*(u64 *)(%0 + %1) = %2"				\
-		     :: "r"(ctx), "i"(at), "r"((__u64)(v)) : "memory")
+#define mem_ctx_store(ctx, at, v) \
+	asm volatile("*(u64 *)(%0 + %1) = %2" ::"r"(ctx), "i"(at), "r"((__u64)(v)) : "memory")
 
 #else
 
@@ -74,8 +72,7 @@ static inline void mem_store(__u64 *p, __u64 v)
 
 static inline __u64 mem_cas(__u64 *p, __u64 expected, __u64 word)
 {
-	__atomic_compare_exchange_n(p, &expected, word, 0, __ATOMIC_SEQ_CST,
-				    __ATOMIC_SEQ_CST);
+	__atomic_compare_exchange_n(p, &expected, word, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	return expected;
 }
 
@@ -89,28 +86,35 @@ static inline __u64 mem_add(__u64 *p, __u64 v)
 	return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
 }
 
-#define mem_ctx_load(ctx, at)	  (*(const __u64 *)((const char *)(ctx) + (at)))
+#define mem_ctx_load(ctx, at)     (*(const __u64 *)((const char *)(ctx) + (at)))
 #define mem_ctx_store(ctx, at, v) (*(__u64 *)((char *)(ctx) + (at)) = (v))
 
 #endif
 
-#define mem_unrolled(i, size)							\
-	_Pragma("GCC unroll 64") for (unsigned int i = 0; i < (size); i += 8)
+#define mem_unrolled _Pragma("GCC unroll 64")
 
 /* Eight bytes at a time, and nothing promised between them. */
 static inline void mem_copy(void *to, const void *from, __u32 size)
 {
-	mem_unrolled(i, size)
+	mem_unrolled
+	for (__u32 i = 0; i < size; i += 8)
 		mem_store((__u64 *)((char *)to + i), *(const __u64 *)((const char *)from + i));
 }
 
 /* From and to a context, at a constant place of it. */
-#define mem_ctx_copy_in(to, ctx, at, size)					\
-	mem_unrolled(i_, size)							\
-		mem_store((__u64 *)((char *)(to) + i_), mem_ctx_load(ctx, (at) + i_))
+#define mem_ctx_copy_in(to, ctx, at, size)                                                     \
+	do {                                                                                   \
+		mem_unrolled                                                                   \
+		for (__u32 i_ = 0; i_ < (size); i_ += 8)                                       \
+			mem_store((__u64 *)((char *)(to) + i_), mem_ctx_load(ctx, (at) + i_)); \
+	} while (0)
 
-#define mem_ctx_copy_out(ctx, at, from, size)					\
-	mem_unrolled(i_, size)							\
-		mem_ctx_store(ctx, (at) + i_, *(const __u64 *)((const char *)(from) + i_))
+#define mem_ctx_copy_out(ctx, at, from, size)                                       \
+	do {                                                                        \
+		mem_unrolled                                                        \
+		for (__u32 i_ = 0; i_ < (size); i_ += 8)                            \
+			mem_ctx_store(ctx, (at) + i_,                               \
+				      *(const __u64 *)((const char *)(from) + i_)); \
+	} while (0)
 
 #endif

@@ -27,9 +27,9 @@
 
 #include "bpf/mem.h"
 
-#define SLOT_GEN	((1ULL << 14) - 1)
-#define SLOT_TIME	((1ULL << 40) - 1)	/* after the shift; a tag has the same room */
-#define SLOT_FIXED	(1ULL << 60)
+#define SLOT_GEN   ((1ULL << 14) - 1)
+#define SLOT_TIME  ((1ULL << 40) - 1) /* after the shift; a tag has the same room */
+#define SLOT_FIXED (1ULL << 60)
 
 /* --- Words ------------------------------------------------------------- */
 
@@ -128,13 +128,13 @@ static inline int slot_may_step(__u64 from, __u64 to)
 {
 	enum ipamd_state a = slot_state(from), b = slot_state(to);
 
-	if ((from ^ to) == SLOT_FIXED)			/* fix, unfix */
+	if ((from ^ to) == SLOT_FIXED) /* fix, unfix */
 		return a == IPAMD_FREE || a == IPAMD_HELD;
 	if (b == IPAMD_MOVED)
 		return a != IPAMD_CLAIMING && a != IPAMD_MOVED;
 	if (a != IPAMD_EMPTY && b != IPAMD_EMPTY &&
 	    ((from ^ to) & (SLOT_FIXED | (__u64)(IPAMD_POOLS - 1) << 54 | SLOT_GEN)))
-		return 0;				/* only an empty slot has no such past */
+		return 0; /* only an empty slot has no such past */
 	switch (a) {
 	case IPAMD_EMPTY:
 		return b == IPAMD_FREE || b == IPAMD_HELD || b == IPAMD_QUARANTINE;
@@ -174,7 +174,7 @@ static inline __u64 slot_key(__u64 word, __u64 prefix, __u64 index)
 	return (word ^ prefix) >> 14 << 13 | index;
 }
 
-#define SLOT_NO_KEY	(1ULL << 53)
+#define SLOT_NO_KEY (1ULL << 53)
 
 static inline __u32 slot_key_index(__u64 key)
 {
@@ -193,14 +193,15 @@ static inline int slot_key_is_ready(__u64 key, __u64 prefix, __u64 now_ms)
  */
 static inline __u64 slot_smaller(__u64 a, __u64 b)
 {
-	__u64 b_is = (__s64)(b - a) >> 63;	/* all ones, or none */
+	__u64 b_is = (__s64)(b - a) >> 63; /* all ones, or none */
 
-	asm volatile("" : "+r"(b_is));		/* keep clang from a branch */
+	asm volatile("" : "+r"(b_is)); /* keep clang from a branch */
 	return a ^ ((a ^ b) & b_is);
 }
 
 /* The smallest of `best` and the keys of a chunk; two lines of it, for the pipeline. */
-static inline __u64 slot_oldest(const struct ipamd_chunk *chunk, __u64 prefix, __u64 base, __u64 best)
+static inline __u64 slot_oldest(const struct ipamd_chunk *chunk, __u64 prefix, __u64 base,
+				__u64 best)
 {
 	__u64 other = best;
 

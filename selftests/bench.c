@@ -117,8 +117,8 @@ static double median(struct sample *s, int processes, int kind)
 /* In a child, so that each size has a bpffs of its own. */
 static void bench(__u32 slots, int processes)
 {
-	struct sample *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct sample *s =
+		mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct pin *pin = stock_open(slots < IPAMD_SLOTS_MIN ? IPAMD_SLOTS_MIN : slots, 0);
 	int batch = (int)slots / 2 / processes, status;
 	pid_t pid[MOST_PROCESSES];

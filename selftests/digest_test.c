@@ -60,8 +60,7 @@ TEST(any_length_is_digested_whole)
 		     "835da3709c41a2722108b8bf7c166f7f");
 	CHECK_DIGEST(digest_name(DIGEST_POOL, ""), "d447e317efef3681f45bc4218053cb81");
 	/* the length and 60 bytes are one block to the byte */
-	CHECK_DIGEST(digest_name(DIGEST_POOL, repeat('x', 60)),
-		     "0a369fbee26d83170168bb357c03979e");
+	CHECK_DIGEST(digest_name(DIGEST_POOL, repeat('x', 60)), "0a369fbee26d83170168bb357c03979e");
 }
 
 TEST(long_names_are_cut_and_say_so_but_differ)

@@ -34,35 +34,35 @@ static inline void test_add(struct test *t)
 	test_tail = &t->next;
 }
 
-#define TEST(n)                                                                                    \
-	static void test_##n(void);                                                                \
-	__attribute__((constructor)) static void test_add_##n(void)                                \
-	{                                                                                          \
-		static struct test t = {#n, test_##n, NULL};                                       \
-		test_add(&t);                                                                      \
-	}                                                                                          \
+#define TEST(n)                                                     \
+	static void test_##n(void);                                 \
+	__attribute__((constructor)) static void test_add_##n(void) \
+	{                                                           \
+		static struct test t = {#n, test_##n, NULL};        \
+		test_add(&t);                                       \
+	}                                                           \
 	static void test_##n(void)
 
-#define test_stop(code, ...)                                                                       \
-	do {                                                                                       \
-		printf("# %s:%d: ", __FILE__, __LINE__);                                           \
-		printf(__VA_ARGS__);                                                               \
-		putchar('\n');                                                                     \
-		fflush(stdout);                                                                    \
-		_exit(code);                                                                       \
+#define test_stop(code, ...)                             \
+	do {                                             \
+		printf("# %s:%d: ", __FILE__, __LINE__); \
+		printf(__VA_ARGS__);                     \
+		putchar('\n');                           \
+		fflush(stdout);                          \
+		_exit(code);                             \
 	} while (0)
 
-#define CHECK(x)                                                                                   \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			test_stop(T_FAIL, "%s", #x);                                               \
+#define CHECK(x)                                     \
+	do {                                         \
+		if (!(x))                            \
+			test_stop(T_FAIL, "%s", #x); \
 	} while (0)
 
-#define CHECK_EQ(a, b)                                                                             \
-	do {                                                                                       \
-		long long a_ = (long long)(a), b_ = (long long)(b);                                \
-		if (a_ != b_)                                                                      \
-			test_stop(T_FAIL, "%s is %lld, not %s (%lld)", #a, a_, #b, b_);            \
+#define CHECK_EQ(a, b)                                                                  \
+	do {                                                                            \
+		long long a_ = (long long)(a), b_ = (long long)(b);                     \
+		if (a_ != b_)                                                           \
+			test_stop(T_FAIL, "%s is %lld, not %s (%lld)", #a, a_, #b, b_); \
 	} while (0)
 
 #define SKIP(...) test_stop(T_SKIP, __VA_ARGS__)
@@ -114,10 +114,10 @@ static inline int test_main(const char *only)
 	return failed ? T_FAIL : n && skipped == n ? T_SKIP : n ? T_PASS : T_FAIL;
 }
 
-#define TEST_MAIN                                                                                  \
-	int main(int argc, char **argv)                                                            \
-	{                                                                                          \
-		return test_main(argc > 1 ? argv[1] : NULL);                                       \
+#define TEST_MAIN                                            \
+	int main(int argc, char **argv)                      \
+	{                                                    \
+		return test_main(argc > 1 ? argv[1] : NULL); \
 	}
 
 #endif

@@ -284,8 +284,8 @@ static void work(struct witness *w, unsigned int me)
 
 TEST(claims_and_releases_go_on_through_thirty_moves)
 {
-	struct witness *w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct witness *w =
+		mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct pin *pin = stock_open(64, 0);
 	pid_t pid[WORKERS];
 	__u64 claims = 0;

@@ -79,9 +79,11 @@ TEST(who_only_uses_the_pins_loads_nothing)
 
 TEST(pins_are_for_root_alone)
 {
-	static const char *const names[] = {"meta", "pools", "words", "slots", "holders",
-					    "by_holder", "names", "tombs", "events", "stats",
-					    IPAMD_PIN_CLAIM, IPAMD_PIN_RELEASE, IPAMD_PIN_STEP};
+	static const char *const names[] = {"meta",        "pools",         "words",
+					    "slots",       "holders",       "by_holder",
+					    "names",       "tombs",         "events",
+					    "stats",       IPAMD_PIN_CLAIM, IPAMD_PIN_RELEASE,
+					    IPAMD_PIN_STEP};
 	char path[128];
 	struct stat st;
 

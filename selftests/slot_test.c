@@ -11,7 +11,7 @@
 #include "bpf/slot.h"
 
 static const enum ipamd_state states[] = {
-	IPAMD_EMPTY,   IPAMD_FREE,	 IPAMD_CLAIMING, IPAMD_HELD,
+	IPAMD_EMPTY,   IPAMD_FREE,       IPAMD_CLAIMING, IPAMD_HELD,
 	IPAMD_LEAVING, IPAMD_QUARANTINE, IPAMD_MOVED,
 };
 

@@ -86,8 +86,8 @@ void stock_pool_name(struct pin *pin, const char *name, __u32 v4, __u32 v6)
 void stock_address(int family, __u32 pool, __u32 slot, __u8 ret[16])
 {
 	const __u8 v4[16] = {10, (__u8)pool, (__u8)(slot >> 8), (__u8)slot};
-	const __u8 v6[16] = {0x20, 0x01, 0x0d, 0xb8, 0, (__u8)pool, 0, 0, 0, 0, 0, 0, 0, 0,
-			     (__u8)(slot >> 8), (__u8)slot};
+	const __u8 v6[16] = {0x20, 0x01, 0x0d, 0xb8, 0, (__u8)pool,        0,         0, 0,
+			     0,    0,    0,    0,    0, (__u8)(slot >> 8), (__u8)slot};
 
 	memcpy(ret, family == 4 ? v4 : v6, 16);
 }

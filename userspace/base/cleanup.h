@@ -31,14 +31,14 @@ static inline int take_fd(int *fd)
 	return taken;
 }
 
-#define take_ptr(p)                                                                                \
-	({                                                                                         \
-		__typeof__(*(p)) taken_ = *(p);                                                    \
-		*(p) = NULL;                                                                       \
-		taken_;                                                                            \
+#define take_ptr(p)                             \
+	({                                      \
+		__typeof__(*(p)) taken_ = *(p); \
+		*(p) = NULL;                    \
+		taken_;                         \
 	})
 
 #define auto_close __attribute__((cleanup(cleanup_close)))
-#define auto_free __attribute__((cleanup(cleanup_free)))
+#define auto_free  __attribute__((cleanup(cleanup_free)))
 
 #endif

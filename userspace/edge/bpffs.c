@@ -14,6 +14,7 @@
 
 #include "bpf/abi.h"
 #include "userspace/base/cleanup.h"
+#include "userspace/base/error.h"
 
 #define NEXT IPAMD_CURRENT "_next"
 
@@ -24,14 +25,14 @@ static int open_checked(int at, const char *path, bool create, int *ret)
 	struct stat st;
 
 	if (create && mkdirat(at, path, 0700) && errno != EEXIST)
-		return errno == ENOENT ? BPFFS_NOT_MOUNTED : -errno;
+		return errno == ENOENT ? BPFFS_NOT_MOUNTED : last_error();
 	fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return BPFFS_ABSENT;
 	if (fd < 0)
-		return errno == ENOTDIR || errno == ELOOP ? BPFFS_SQUATTED : -errno;
+		return errno == ENOTDIR || errno == ELOOP ? BPFFS_SQUATTED : last_error();
 	if (fstatfs(fd, &fs) || fstat(fd, &st))
-		return -errno;
+		return last_error();
 	if (fs.f_type != BPF_FS_MAGIC)
 		return BPFFS_NOT_MOUNTED;
 	if (st.st_uid != 0 || (st.st_mode & 07777) != 0700)
@@ -73,7 +74,7 @@ int bpffs_read_current(int dir, unsigned int *ret)
 	ssize_t n = readlinkat(dir, IPAMD_CURRENT, name, sizeof(name) - 1);
 
 	if (n < 0)
-		return errno == ENOENT ? BPFFS_ABSENT : -errno;
+		return errno == ENOENT ? BPFFS_ABSENT : last_error();
 	name[n] = '\0';
 	number = generation_of(name);
 	if (!number)
@@ -88,9 +89,9 @@ int bpffs_write_current(int dir, unsigned int number)
 
 	snprintf(name, sizeof(name), "g%u", number);
 	if (unlinkat(dir, NEXT, 0) && errno != ENOENT)
-		return -errno;
+		return last_error();
 	if (symlinkat(name, dir, NEXT) || renameat(dir, NEXT, dir, IPAMD_CURRENT))
-		return -errno;
+		return last_error();
 	return 0;
 }
 
@@ -102,7 +103,7 @@ static int remove_generation(int dir, const char *name)
 	int r = 0;
 
 	if (!d) {
-		r = -errno;
+		r = last_error();
 		if (fd >= 0)
 			close(fd);
 		return r;
@@ -110,10 +111,10 @@ static int remove_generation(int dir, const char *name)
 	while (!r && (e = readdir(d)))
 		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") &&
 		    unlinkat(dirfd(d), e->d_name, 0) && errno != ENOENT)
-			r = -errno;
+			r = last_error();
 	closedir(d);
 	if (!r && unlinkat(dir, name, AT_REMOVEDIR))
-		r = -errno;
+		r = last_error();
 	return r;
 }
 
@@ -125,7 +126,7 @@ int bpffs_sweep(int dir, unsigned int keep, unsigned int keep2)
 	int r = 0;
 
 	if (!d) {
-		r = -errno;
+		r = last_error();
 		if (fd >= 0)
 			close(fd);
 		return r;

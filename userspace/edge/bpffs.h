@@ -12,8 +12,8 @@
 
 enum bpffs_outcome {
 	BPFFS_NOT_MOUNTED = 100, /* the path is not on bpffs */
-	BPFFS_SQUATTED = 101,	 /* a symlink, no directory, not root's, or not 0700 */
-	BPFFS_ABSENT = 102,	 /* and not to be created */
+	BPFFS_SQUATTED = 101,    /* a symlink, no directory, not root's, or not 0700 */
+	BPFFS_ABSENT = 102,      /* and not to be created */
 };
 
 /* Opens the directory, and makes it first if `create`. */

@@ -9,6 +9,7 @@
 #include "bpf/request.h"
 #include "bpf/slot.h"
 #include "userspace/base/cleanup.h"
+#include "userspace/base/error.h"
 #include "userspace/base/clock.h"
 
 #define PATIENCE_NS 5000000000ULL /* for a claim that was preempted half way */
@@ -21,18 +22,18 @@ static __u64 word_of(const struct pin *pin, __u32 slot)
 /* Records only ever grow: what both know is copied, the rest is zero. */
 static int copy_record(struct pin *from, struct pin *to, enum pin_map map, __u32 index)
 {
-	__u32 size = from->value_size[map] > to->value_size[map] ? from->value_size[map] :
-								   to->value_size[map];
+	__u32 size = from->value_size[map] > to->value_size[map] ? from->value_size[map]
+								 : to->value_size[map];
 	auto_free void *value = calloc(1, size);
 
 	if (!value)
 		return -ENOMEM;
 	if (bpf_map_lookup_elem(from->map[map], &index, value))
-		return -errno;
+		return last_error();
 	if (to->value_size[map] > from->value_size[map])
 		memset((char *)value + from->value_size[map], 0,
 		       to->value_size[map] - from->value_size[map]);
-	return bpf_map_update_elem(to->map[map], &index, value, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(to->map[map], &index, value, BPF_ANY) ? last_error() : 0;
 }
 
 /* Before `current` names it the new map is nobody's, so its words are written. */
@@ -42,9 +43,9 @@ static int write_word(struct pin *to, __u32 slot, __u64 word)
 	struct ipamd_chunk c;
 
 	if (bpf_map_lookup_elem(to->map[PIN_WORDS], &chunk, &c))
-		return -errno;
+		return last_error();
 	c.word[slot % IPAMD_CHUNK] = word;
-	return bpf_map_update_elem(to->map[PIN_WORDS], &chunk, &c, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(to->map[PIN_WORDS], &chunk, &c, BPF_ANY) ? last_error() : 0;
 }
 
 static int set_moved(struct pin *from, __u32 slot, __u64 word)
@@ -92,8 +93,8 @@ static int empty_hash(struct pin *pin, enum pin_map map)
 
 	while (!bpf_map_get_next_key(pin->map[map], NULL, &key))
 		if (bpf_map_delete_elem(pin->map[map], &key) && errno != ENOENT)
-			return -errno;
-	return errno == ENOENT ? 0 : -errno;
+			return last_error();
+	return errno == ENOENT ? 0 : last_error();
 }
 
 /* Bounded, because an LRU hash that changes may lead in circles. */
@@ -107,7 +108,7 @@ static int copy_hash(struct pin *from, struct pin *to, enum pin_map map, __u32 m
 		if (bpf_map_lookup_elem(from->map[map], &key, &value))
 			continue; /* evicted meanwhile */
 		if (bpf_map_update_elem(to->map[map], &key, &value, BPF_ANY))
-			return -errno;
+			return last_error();
 	}
 	return 0;
 }
@@ -131,9 +132,9 @@ static int add_to_entry(struct pin *to, __u32 slot, __u64 word)
 		entry.first = word;
 		entry.slots = slot | (entry.slots & 0xffff) << 16 | 2ULL << 32;
 	}
-	return bpf_map_update_elem(to->map[PIN_BY_HOLDER], &holder.who.id, &entry, BPF_ANY) ?
-		       -errno :
-		       0;
+	return bpf_map_update_elem(to->map[PIN_BY_HOLDER], &holder.who.id, &entry, BPF_ANY)
+		       ? last_error()
+		       : 0;
 }
 
 static int rebuild_entries(struct pin *to)

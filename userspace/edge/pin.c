@@ -20,12 +20,14 @@
 #include "bpf/ipamd.skel.h"
 #include "bpf/slot.h"
 #include "userspace/base/cleanup.h"
+#include "userspace/base/error.h"
 #include "userspace/edge/move.h"
 
 void (*pin_say)(const char *text);
 
 static const char *const map_names[PIN_MAPS] = {
-	"meta", "pools", "words", "slots", "holders", "by_holder", "names", "tombs", "events", "stats",
+	"meta",      "pools", "words", "slots",  "holders",
+	"by_holder", "names", "tombs", "events", "stats",
 };
 
 static const char *const prog_names[IPAMD_VERBS] = {
@@ -97,7 +99,7 @@ static int open_mappings(struct pin *pin)
 	pin->meta = map_memory(pin->map[PIN_META], sizeof(*pin->meta), PROT_READ | PROT_WRITE);
 	pin->pools = map_memory(pin->map[PIN_POOLS], sizeof(*pin->pools) * IPAMD_POOLS,
 				PROT_READ | PROT_WRITE);
-	return pin->words && pin->meta && pin->pools ? 0 : -errno;
+	return pin->words && pin->meta && pin->pools ? 0 : last_error();
 }
 
 static struct pin *pin_new(void)
@@ -154,9 +156,9 @@ static int check_map(struct pin *pin, enum pin_map i, const struct bpf_map_info 
 		[PIN_STATS] = sizeof(struct ipamd_stats),
 	};
 	static const __u32 type[PIN_MAPS] = {
-		BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_ARRAY,	   BPF_MAP_TYPE_ARRAY,
-		BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_ARRAY,	   BPF_MAP_TYPE_HASH,
-		BPF_MAP_TYPE_HASH,  BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_RINGBUF,
+		BPF_MAP_TYPE_ARRAY,        BPF_MAP_TYPE_ARRAY,    BPF_MAP_TYPE_ARRAY,
+		BPF_MAP_TYPE_ARRAY,        BPF_MAP_TYPE_ARRAY,    BPF_MAP_TYPE_HASH,
+		BPF_MAP_TYPE_HASH,         BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_RINGBUF,
 		BPF_MAP_TYPE_PERCPU_ARRAY,
 	};
 
@@ -177,9 +179,9 @@ static int open_maps(struct pin *pin)
 
 		pin->map[i] = open_pinned(pin->generation_dir, map_names[i]);
 		if (pin->map[i] < 0)
-			return errno == ENOENT || errno == EINVAL ? PIN_FOREIGN : -errno;
+			return errno == ENOENT || errno == EINVAL ? PIN_FOREIGN : last_error();
 		if (bpf_obj_get_info_by_fd(pin->map[i], &info, &size))
-			return errno == EINVAL ? PIN_FOREIGN : -errno;
+			return errno == EINVAL ? PIN_FOREIGN : last_error();
 		r = check_map(pin, i, &info);
 		if (r)
 			return r;
@@ -197,7 +199,7 @@ int pin_attach_generation(int dir, unsigned int number, struct pin **ret)
 	pin->generation = number;
 	pin->dir = fcntl(dir, F_DUPFD_CLOEXEC, 0);
 	if (pin->dir < 0)
-		return -errno;
+		return last_error();
 	r = bpffs_open_generation(dir, number, false, &pin->generation_dir);
 	if (r)
 		return r == BPFFS_ABSENT ? PIN_FOREIGN : r;
@@ -287,7 +289,7 @@ static int load(const struct pin_shape *shape, const struct pin *reuse, struct i
 	libbpf_set_print(say);
 	skel = ipamd_bpf__open();
 	if (!skel)
-		return -errno;
+		return last_error();
 	r = reuse ? reuse_maps(skel, reuse) : size_maps(skel, shape);
 	if (!r)
 		r = ipamd_bpf__load(skel);
@@ -307,9 +309,9 @@ static int pin_program(int dir, int fd, const char *name)
 	snprintf(next, sizeof(next), "%s_next", name);
 	bpffs_path(dir, next, path);
 	if (unlinkat(dir, next, 0) && errno != ENOENT)
-		return -errno;
+		return last_error();
 	if (bpf_obj_pin(fd, path) || renameat(dir, next, dir, name))
-		return -errno;
+		return last_error();
 	return 0;
 }
 
@@ -332,7 +334,7 @@ static int pin_maps(struct ipamd_bpf *skel, int dir)
 
 		bpffs_path(dir, map_names[i], path);
 		if (bpf_obj_pin(bpf_map__fd(map_of(skel, i)), path))
-			return -errno;
+			return last_error();
 	}
 	return 0;
 }
@@ -374,7 +376,7 @@ static int swap_programs(struct pin *pin)
 		int fd = open_pinned(pin->generation_dir, prog_pins[v]);
 
 		if (fd < 0)
-			return -errno;
+			return last_error();
 		cleanup_close(&pin->prog[v]);
 		pin->prog[v] = fd;
 	}
@@ -483,7 +485,7 @@ int pin_run(const struct pin *pin, enum ipamd_verb verb, struct ipamd_request *r
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = req, .ctx_size_in = sizeof(*req));
 
 	if (bpf_prog_test_run_opts(pin->prog[verb], &opts))
-		return -errno;
+		return last_error();
 	req->verdict = (__s32)opts.retval;
 	return req->verdict;
 }
@@ -496,7 +498,7 @@ int pin_holder(const struct pin *pin, __u32 slot, __u64 word, struct ipamd_holde
 	if (!value)
 		return -ENOMEM;
 	if (bpf_map_lookup_elem(pin->map[PIN_HOLDERS], &slot, value))
-		return -errno;
+		return last_error();
 	/* Ordering: the word after the copy; the system call is barrier enough. */
 	memcpy(&holder, value, sizeof(holder));
 	if (!slot_same(holder.word, word) || mem_load(&pin->words[slot]) != word)
@@ -507,17 +509,17 @@ int pin_holder(const struct pin *pin, __u32 slot, __u64 word, struct ipamd_holde
 
 int pin_name_set(const struct pin *pin, const struct ipamd_digest *key, __u64 ref)
 {
-	return bpf_map_update_elem(pin->map[PIN_NAMES], key, &ref, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(pin->map[PIN_NAMES], key, &ref, BPF_ANY) ? last_error() : 0;
 }
 
 int pin_name_get(const struct pin *pin, const struct ipamd_digest *key, __u64 *ret)
 {
 	if (bpf_map_lookup_elem(pin->map[PIN_NAMES], key, ret))
-		return errno == ENOENT ? BPFFS_ABSENT : -errno;
+		return errno == ENOENT ? BPFFS_ABSENT : last_error();
 	return 0;
 }
 
 int pin_name_delete(const struct pin *pin, const struct ipamd_digest *key)
 {
-	return bpf_map_delete_elem(pin->map[PIN_NAMES], key) && errno != ENOENT ? -errno : 0;
+	return bpf_map_delete_elem(pin->map[PIN_NAMES], key) && errno != ENOENT ? last_error() : 0;
 }

@@ -37,7 +37,7 @@ enum pin_map {
 };
 
 struct pin {
-	int dir;	   /* /sys/fs/bpf/ipamd */
+	int dir; /* /sys/fs/bpf/ipamd */
 	int generation_dir;
 	unsigned int generation;
 	int map[PIN_MAPS];
