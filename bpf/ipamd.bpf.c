@@ -490,7 +490,7 @@ inline int take(struct ipamd_request *req, struct taken *t, int family, __u32 po
 		r = take_slot(req, t, ref_get(to, family), pool, &want, workload, tag, now_ms);
 	} else if (slot != IPAMD_NONE) {
 		r = take_slot(req, t, slot, pool, &want, workload, tag, now_ms);
-	} else if (pool != IPAMD_NONE) {
+	} else if (pool < IPAMD_POOLS) {
 		r = take_oldest(req, t, pool, tag, now_ms);
 	} else {
 		return IPAMD_OK;
@@ -696,6 +696,11 @@ inline int do_claim(struct ipamd_request *req)
 
 	if (is_foreign(req) || !digest_is_set(&id) || !start_ns)
 		return IPAMD_FOREIGN;
+	/* A request that is tried again brings the answers of the last try. */
+	put(next_ready_ms, 0);
+	put(again, 0);
+	put(lease[IPAMD_V4].word, 0);
+	put(lease[IPAMD_V6].word, 0);
 	if (tomb_of(&id) >= start_ns)
 		return IPAMD_LATE;
 	r = entry_insert(&id, &e);

@@ -74,6 +74,27 @@ TEST(the_same_attachment_gets_the_same_addresses_again)
 	CHECK(!memcmp(one.lease, two.lease, sizeof(one.lease)));
 }
 
+TEST(an_answer_holds_nothing_of_an_earlier_try)
+{
+	struct pin *pin = full_stock(1000);
+	struct ipamd_request req;
+
+	CHECK_EQ(stock_claim(pin, 1, NULL, &req), IPAMD_OK);
+	CHECK_EQ(pin_run(pin, IPAMD_CLAIM, &req), IPAMD_OK);
+	CHECK_EQ(req.again, 1);
+	CHECK_EQ(stock_release(pin, 1), IPAMD_OK);
+	req.who.start_ns = clock_boot_ns();
+	request_pool(&req, "v4");
+	CHECK_EQ(pin_run(pin, IPAMD_CLAIM, &req), IPAMD_OK);
+	CHECK_EQ(req.again, 0);
+	CHECK_EQ(req.lease[1].word, 0);
+	CHECK_EQ(stock_release(pin, 1), IPAMD_OK);
+	req.who.start_ns = clock_boot_ns();
+	request_pool(&req, "nowhere");
+	CHECK_EQ(pin_run(pin, IPAMD_CLAIM, &req), IPAMD_NO_POOL);
+	CHECK_EQ(req.lease[0].word, 0);
+}
+
 TEST(dual_stack_is_all_or_nothing)
 {
 	struct pin *pin = full_stock(60000);
