@@ -20,7 +20,7 @@ static struct pin *full_stock(__u32 cooldown_ms)
 
 TEST(a_claim_gets_the_longest_idle_address)
 {
-	struct pin *pin = full_stock(1000);
+	auto_pin struct pin *pin = full_stock(1000);
 	struct ipamd_request req;
 
 	for (__u32 i = 0; i < 8; i++) {
@@ -36,7 +36,7 @@ TEST(a_claim_gets_the_longest_idle_address)
 
 TEST(the_answer_has_all_that_a_plugin_prints)
 {
-	struct pin *pin = full_stock(1000);
+	auto_pin struct pin *pin = full_stock(1000);
 	struct ipamd_request req;
 	__u8 address[16];
 
@@ -58,7 +58,7 @@ TEST(the_answer_has_all_that_a_plugin_prints)
 
 TEST(the_same_attachment_gets_the_same_addresses_again)
 {
-	struct pin *pin = full_stock(1000);
+	auto_pin struct pin *pin = full_stock(1000);
 	struct ipamd_request one, two;
 
 	CHECK_EQ(stock_claim(pin, 1, NULL, &one), IPAMD_OK);
@@ -76,7 +76,7 @@ TEST(the_same_attachment_gets_the_same_addresses_again)
 
 TEST(an_answer_holds_nothing_of_an_earlier_try)
 {
-	struct pin *pin = full_stock(1000);
+	auto_pin struct pin *pin = full_stock(1000);
 	struct ipamd_request req;
 
 	CHECK_EQ(stock_claim(pin, 1, NULL, &req), IPAMD_OK);
@@ -97,7 +97,7 @@ TEST(an_answer_holds_nothing_of_an_earlier_try)
 
 TEST(dual_stack_is_all_or_nothing)
 {
-	struct pin *pin = full_stock(60000);
+	auto_pin struct pin *pin = full_stock(60000);
 	__u64 before[16];
 
 	for (unsigned int i = 0; i < 8; i++)
@@ -112,7 +112,7 @@ TEST(dual_stack_is_all_or_nothing)
 
 TEST(a_released_address_cools_for_its_whole_cooldown)
 {
-	struct pin *pin = full_stock(60000);
+	auto_pin struct pin *pin = full_stock(60000);
 	struct ipamd_request req;
 	__u64 before, after, ready;
 
@@ -131,7 +131,7 @@ TEST(a_released_address_cools_for_its_whole_cooldown)
 
 TEST(nothing_is_handed_out_a_millisecond_early)
 {
-	struct pin *pin = stock_open(64, 20);
+	auto_pin struct pin *pin = stock_open(64, 20);
 	struct ipamd_request req;
 	__u64 ready;
 
@@ -152,7 +152,7 @@ TEST(nothing_is_handed_out_a_millisecond_early)
 
 TEST(an_add_that_a_del_overtook_is_late)
 {
-	struct pin *pin = full_stock(1000);
+	auto_pin struct pin *pin = full_stock(1000);
 	struct ipamd_request add;
 
 	stock_request(&add, IPAMD_CLAIM, 1);
@@ -166,7 +166,7 @@ TEST(an_add_that_a_del_overtook_is_late)
 
 TEST(an_old_del_does_not_release_a_younger_claim)
 {
-	struct pin *pin = full_stock(1000);
+	auto_pin struct pin *pin = full_stock(1000);
 	struct ipamd_request del;
 
 	stock_request(&del, IPAMD_RELEASE, 1);
@@ -179,7 +179,7 @@ TEST(an_old_del_does_not_release_a_younger_claim)
 
 TEST(an_older_del_does_not_replace_a_newer_tombstone)
 {
-	struct pin *pin = full_stock(1000);
+	auto_pin struct pin *pin = full_stock(1000);
 	struct ipamd_request old, add;
 
 	stock_request(&old, IPAMD_RELEASE, 1);
@@ -202,7 +202,7 @@ static int claim_wanted(struct pin *pin, unsigned int number, int family, __u32 
 
 TEST(a_requested_address_is_given_or_refused_by_name)
 {
-	struct pin *pin = full_stock(60000);
+	auto_pin struct pin *pin = full_stock(60000);
 	struct ipamd_request req;
 
 	CHECK_EQ(claim_wanted(pin, 1, 4, POOL_4, 5), IPAMD_OK);
@@ -229,7 +229,7 @@ TEST(a_requested_address_is_given_or_refused_by_name)
 
 TEST(pools_go_by_name_then_by_namespace_then_by_default)
 {
-	struct pin *pin = full_stock(1000);
+	auto_pin struct pin *pin = full_stock(1000);
 	struct ipamd_digest ns = digest_name(DIGEST_NAMESPACE, "team");
 	struct ipamd_request req;
 
@@ -281,7 +281,7 @@ static int claim_pod(struct pin *pin, unsigned int number, const char *pod,
 
 TEST(a_fixed_address_is_for_its_workload_alone)
 {
-	struct pin *pin = full_stock(60000);
+	auto_pin struct pin *pin = full_stock(60000);
 	struct ipamd_request req;
 
 	CHECK_EQ(step_fix(pin, 7, "ns", "db-0"), IPAMD_OK); /* the longest idle one */
@@ -313,7 +313,7 @@ TEST(a_fixed_address_is_for_its_workload_alone)
 
 TEST(a_held_address_is_fixed_and_unfixed_under_its_pod)
 {
-	struct pin *pin = full_stock(60000);
+	auto_pin struct pin *pin = full_stock(60000);
 	struct ipamd_request req, again;
 
 	CHECK_EQ(claim_pod(pin, 1, "db-0", &req), IPAMD_OK);
@@ -329,7 +329,7 @@ TEST(a_held_address_is_fixed_and_unfixed_under_its_pod)
 
 TEST(a_pool_past_its_deadline_gives_nothing_but_takes_back)
 {
-	struct pin *pin = full_stock(1000);
+	auto_pin struct pin *pin = full_stock(1000);
 
 	CHECK_EQ(stock_claim(pin, 1, NULL, NULL), IPAMD_OK);
 	pin->pools[POOL_6].valid_until_ms = stock_now_ms();
@@ -343,7 +343,7 @@ TEST(a_pool_past_its_deadline_gives_nothing_but_takes_back)
 
 TEST(generations_wrap_without_a_trace)
 {
-	struct pin *pin = stock_open(64, 0);
+	auto_pin struct pin *pin = stock_open(64, 0);
 	struct ipamd_request req;
 
 	CHECK_EQ(stock_fill(pin, 0, POOL_4, 0), IPAMD_OK);
@@ -360,7 +360,7 @@ TEST(generations_wrap_without_a_trace)
 
 TEST(a_malformed_request_is_foreign)
 {
-	struct pin *pin = full_stock(1000);
+	auto_pin struct pin *pin = full_stock(1000);
 	struct ipamd_request req;
 
 	stock_request(&req, IPAMD_CLAIM, 1);
@@ -382,7 +382,7 @@ TEST(a_malformed_request_is_foreign)
 
 TEST(the_holder_record_is_that_of_the_word)
 {
-	struct pin *pin = full_stock(1000);
+	auto_pin struct pin *pin = full_stock(1000);
 	struct ipamd_holder holder;
 	struct ipamd_request req;
 

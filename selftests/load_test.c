@@ -16,7 +16,7 @@ TEST(every_program_loads_within_25000_verified_instructions)
 {
 	static const char *const names[] = {
 		[IPAMD_CLAIM] = "claim", [IPAMD_RELEASE] = "release", [IPAMD_STEP] = "step"};
-	struct pin *pin = stock_open(IPAMD_SLOTS_MAX, 0);
+	auto_pin struct pin *pin = stock_open(IPAMD_SLOTS_MAX, 0);
 	struct utsname kernel;
 
 	CHECK_EQ(uname(&kernel), 0);

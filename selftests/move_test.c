@@ -94,7 +94,8 @@ static void check_life_goes_on(struct pin *pin)
 
 TEST(capacity_grows_under_pods)
 {
-	struct pin *pin = busy_stock(), *big;
+	auto_pin struct pin *pin = busy_stock();
+	auto_pin struct pin *big = NULL;
 	__u64 before[20];
 
 	copy_words(pin, before);
@@ -113,7 +114,8 @@ TEST(capacity_grows_under_pods)
 
 TEST(capacity_shrinks_only_over_empty_slots)
 {
-	struct pin *pin = stock_open(256, 1000), *small;
+	auto_pin struct pin *pin = stock_open(256, 1000);
+	auto_pin struct pin *small = NULL;
 	struct ipamd_request req;
 
 	CHECK_EQ(stock_fill(pin, 3, POOL_4, 0), IPAMD_OK);
@@ -132,7 +134,8 @@ TEST(capacity_shrinks_only_over_empty_slots)
 
 TEST(the_next_layout_takes_everything_over)
 {
-	struct pin *pin = busy_stock(), *next;
+	auto_pin struct pin *pin = busy_stock();
+	auto_pin struct pin *next = NULL;
 	__u64 before[20];
 
 	copy_words(pin, before);
@@ -145,7 +148,7 @@ TEST(the_next_layout_takes_everything_over)
 
 TEST(the_old_map_gives_nothing_any_more)
 {
-	struct pin *old = busy_stock();
+	auto_pin struct pin *old = busy_stock();
 	struct ipamd_request req, stale;
 
 	/* stamped before, run on the old map after: an orphan of the move */
@@ -160,7 +163,8 @@ TEST(the_old_map_gives_nothing_any_more)
 
 TEST(tombstones_move_too)
 {
-	struct pin *old = busy_stock(), *next;
+	auto_pin struct pin *old = busy_stock();
+	auto_pin struct pin *next = NULL;
 	struct ipamd_request add;
 
 	stock_request(&add, IPAMD_CLAIM, 70);
@@ -318,6 +322,7 @@ TEST(claims_and_releases_go_on_through_thirty_moves)
 	printf("# %llu claims through %d moves\n", (unsigned long long)claims, MOVES);
 	CHECK_EQ(stock_count(pin, IPAMD_FREE), 6);
 	CHECK_EQ(stock_entries(pin), 0);
+	pin_close(pin);
 }
 
 TEST_MAIN

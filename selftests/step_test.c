@@ -21,7 +21,7 @@ static int to_state(struct pin *pin, __u32 slot, enum ipamd_state state)
 
 TEST(an_address_fills_only_one_slot)
 {
-	struct pin *pin = stock_open(64, 0);
+	auto_pin struct pin *pin = stock_open(64, 0);
 	struct ipamd_request req;
 	__u64 ref;
 
@@ -37,7 +37,7 @@ TEST(an_address_fills_only_one_slot)
 
 TEST(a_drained_address_may_come_back_elsewhere)
 {
-	struct pin *pin = stock_open(64, 0);
+	auto_pin struct pin *pin = stock_open(64, 0);
 	struct ipamd_request req;
 	__u64 ref;
 
@@ -56,7 +56,7 @@ TEST(a_drained_address_may_come_back_elsewhere)
 
 TEST(a_stale_or_illegal_step_changes_nothing)
 {
-	struct pin *pin = stock_open(64, 0);
+	auto_pin struct pin *pin = stock_open(64, 0);
 	struct ipamd_request req;
 	__u64 word;
 
@@ -76,7 +76,7 @@ TEST(a_stale_or_illegal_step_changes_nothing)
 
 TEST(a_quarantined_address_is_out_of_reach)
 {
-	struct pin *pin = stock_open(64, 0);
+	auto_pin struct pin *pin = stock_open(64, 0);
 	struct ipamd_request req;
 
 	CHECK_EQ(stock_fill(pin, 1, POOL_4, 0), IPAMD_OK);
@@ -101,7 +101,7 @@ static int reclaim(struct pin *pin, __u32 slot, __u64 expected)
 
 TEST(a_reclaim_frees_both_families_and_waits_a_second)
 {
-	struct pin *pin = stock_open(64, 0);
+	auto_pin struct pin *pin = stock_open(64, 0);
 	struct ipamd_request req;
 	__u64 now = stock_now_ms();
 
@@ -118,7 +118,7 @@ TEST(a_reclaim_frees_both_families_and_waits_a_second)
 
 TEST(a_reclaim_of_an_earlier_hold_changes_nothing)
 {
-	struct pin *pin = stock_open(64, 0);
+	auto_pin struct pin *pin = stock_open(64, 0);
 	struct ipamd_request req;
 	__u64 old;
 
@@ -143,7 +143,7 @@ static void restore_request(struct ipamd_request *req, __u32 slot, __u32 pool, u
 
 TEST(recovery_restores_a_holder_with_its_entry)
 {
-	struct pin *pin = stock_open(64, 1000);
+	auto_pin struct pin *pin = stock_open(64, 1000);
 	struct ipamd_request req;
 	__u64 v4, v6;
 
@@ -168,7 +168,7 @@ TEST(recovery_restores_a_holder_with_its_entry)
 
 TEST(a_held_word_without_entry_is_reclaimed_alone)
 {
-	struct pin *pin = stock_open(64, 1000);
+	auto_pin struct pin *pin = stock_open(64, 1000);
 	struct ipamd_request req;
 	__u64 word;
 
@@ -181,7 +181,7 @@ TEST(a_held_word_without_entry_is_reclaimed_alone)
 
 TEST(a_late_claim_undone_leaves_a_cooling_address)
 {
-	struct pin *pin = stock_open(64, 60000);
+	auto_pin struct pin *pin = stock_open(64, 60000);
 	struct ipamd_request add;
 
 	/* the tombstone comes first and is equal to the start: not older */
@@ -216,7 +216,7 @@ static int is_awake(int epoll)
 
 TEST(the_manager_is_told_of_all_and_woken_when_it_asked)
 {
-	struct pin *pin = stock_open(64, 60000);
+	auto_pin struct pin *pin = stock_open(64, 60000);
 	struct ring_buffer *ring = ring_buffer__new(pin->map[PIN_EVENTS], on_event, NULL, NULL);
 	struct ipamd_request req;
 	int epoll = ring_buffer__epoll_fd(ring);
@@ -257,7 +257,7 @@ TEST(the_manager_is_told_of_all_and_woken_when_it_asked)
 
 TEST(a_full_ring_loses_hints_and_nothing_else)
 {
-	struct pin *pin = stock_open(64, 0);
+	auto_pin struct pin *pin = stock_open(64, 0);
 	int cpus = libbpf_num_possible_cpus();
 	struct ipamd_stats *stats = calloc((size_t)cpus, sizeof(*stats));
 	__u64 lost = 0, claims = 0;
@@ -289,7 +289,7 @@ static struct ipamd_slot mirror_of(struct pin *pin, __u32 slot)
 
 TEST(the_mirror_says_what_the_word_says)
 {
-	struct pin *pin = stock_open(64, 60000);
+	auto_pin struct pin *pin = stock_open(64, 60000);
 	struct ipamd_request req;
 	struct ipamd_slot s;
 
