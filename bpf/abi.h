@@ -135,22 +135,22 @@ struct ipamd_chunk {
 	__u64 word[IPAMD_CHUNK];
 };
 
-/*
- * For people and tools: `bpftool map dump` of it reads like a table.  The
- * programs decide by the words alone; of this record they read the address and
- * the workload, which only `step` writes, while nobody can claim the slot.
- */
+/* For people and tools: `bpftool map dump` of it reads like a table.  Nothing decides by it. */
 struct ipamd_slot {
-	char text[48]; /* the address as people write it */
+	char address[48]; /* as people write it */
 	enum ipamd_state state;
 	__u32 pool;
 	__u32 fixed;
-	__u32 claims;                 /* the generation: how often it was claimed */
-	__u64 ready_at_ms;            /* boottime; of a FREE word */
-	char holder[72];              /* namespace/pod or container; the last one when FREE */
-	__u64 word;                   /* what this mirrors; stale when not the slot's word */
-	__u8 address[16];             /* IPv4 in the first four bytes */
-	struct ipamd_digest key;      /* digest of the address */
+	__u32 claims;      /* the generation: how often it was claimed */
+	__u64 ready_at_ms; /* boottime; of a FREE word */
+	char holder[72];   /* namespace/pod or container; the last one when FREE */
+	__u64 word;        /* what this mirrors; stale when not the slot's word */
+};
+
+/* What is in the slot.  Only `step` writes it, while nobody can claim the slot. */
+struct ipamd_address {
+	__u8 bytes[16];               /* IPv4 in the first four */
+	struct ipamd_digest key;      /* of these bytes */
 	struct ipamd_digest workload; /* whom it is fixed for; means nothing unless fixed */
 };
 
@@ -274,7 +274,8 @@ ipamd_assert_size(ipamd_route, 40);
 ipamd_assert_size(ipamd_meta, 112);
 ipamd_assert_size(ipamd_pool, 392);
 ipamd_assert_size(ipamd_chunk, 8 * IPAMD_CHUNK);
-ipamd_assert_size(ipamd_slot, 200);
+ipamd_assert_size(ipamd_slot, 152);
+ipamd_assert_size(ipamd_address, 48);
 ipamd_assert_size(ipamd_who, 496);
 ipamd_assert_size(ipamd_holder, 512);
 ipamd_assert_size(ipamd_entry, 24);
@@ -292,7 +293,7 @@ ipamd_assert_at(ipamd_meta, default_pools, 104);
 ipamd_assert_at(ipamd_pool, valid_until_ms, 40);
 ipamd_assert_at(ipamd_pool, gateway, 56);
 ipamd_assert_at(ipamd_slot, word, 144);
-ipamd_assert_at(ipamd_slot, workload, 184);
+ipamd_assert_at(ipamd_address, workload, 32);
 ipamd_assert_at(ipamd_who, start_ns, 16);
 ipamd_assert_at(ipamd_who, network, 40);
 ipamd_assert_at(ipamd_who, pod, 256);

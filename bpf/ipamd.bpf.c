@@ -53,6 +53,7 @@ define_map(meta, ARRAY, BPF_F_MMAPABLE, 1, __u32, struct ipamd_meta);
 define_map(pools, ARRAY, BPF_F_MMAPABLE, IPAMD_POOLS, __u32, struct ipamd_pool);
 define_map(words, ARRAY, BPF_F_MMAPABLE, 1, __u32, struct ipamd_chunk);
 define_map(slots, ARRAY, 0, 1, __u32, struct ipamd_slot);
+define_map(addresses, ARRAY, 0, 1, __u32, struct ipamd_address);
 define_map(holders, ARRAY, 0, 1, __u32, struct ipamd_holder);
 define_map(by_holder, HASH, 0, 1, struct ipamd_digest, struct ipamd_entry);
 define_map(names, HASH, 0, 1, struct ipamd_digest, __u64);
@@ -79,6 +80,11 @@ inline struct ipamd_pool *pool_at(__u32 pool)
 inline struct ipamd_slot *slot_at(__u32 slot)
 {
 	return bpf_map_lookup_elem(&slots, &slot);
+}
+
+inline struct ipamd_address *address_at(__u32 slot)
+{
+	return bpf_map_lookup_elem(&addresses, &slot);
 }
 
 inline struct ipamd_holder *holder_at(__u32 slot)
@@ -423,14 +429,14 @@ inline int take_slot(struct ipamd_request *req, struct taken *t, __u32 slot, __u
 		     __u64 now_ms)
 {
 	__u64 *at = word_at(slot);
-	struct ipamd_slot *s = slot_at(slot);
+	struct ipamd_address *a = address_at(slot);
 	__u64 word;
 	int mine;
 
-	if (!at || !s)
+	if (!at || !a)
 		return IPAMD_BROKEN;
 	word = mem_load(at);
-	mine = word & SLOT_FIXED && digest_is_set(workload) && digest_equal(&s->workload, workload);
+	mine = word & SLOT_FIXED && digest_is_set(workload) && digest_equal(&a->workload, workload);
 	switch (slot_state(word)) {
 	case IPAMD_FREE:
 		break;
@@ -456,8 +462,8 @@ inline int take_slot(struct ipamd_request *req, struct taken *t, __u32 slot, __u
 	}
 	if (seize(t, at, slot, word, tag))
 		return IPAMD_BUSY;
-	if ((digest_is_set(key) && !digest_equal(&s->key, key)) ||
-	    (word & SLOT_FIXED && !digest_equal(&s->workload, workload))) {
+	if ((digest_is_set(key) && !digest_equal(&a->key, key)) ||
+	    (word & SLOT_FIXED && !digest_equal(&a->workload, workload))) {
 		unseize(t);
 		return IPAMD_BUSY;
 	}
@@ -553,15 +559,15 @@ inline void publish_held(struct taken *t)
 
 inline void answer(struct ipamd_request *req, int family, __u32 slot, __u64 word)
 {
-	struct ipamd_slot *s = slot_at(slot);
+	struct ipamd_address *a = address_at(slot);
 	struct ipamd_pool *p = pool_at(slot_pool(word));
 
-	if (!s || !p)
+	if (!a || !p)
 		return;
 	put(lease[family].word, word);
 	put(lease[family].slot, slot | (__u64)slot_pool(word) << 32 | (__u64)p->prefix_len << 40 |
 					(__u64)p->routes << 48);
-	put_bytes(lease[family].address, s->address);
+	put_bytes(lease[family].address, a->bytes);
 	put_bytes(lease[family].gateway, p->gateway);
 	if (p->routes)
 		put_bytes(lease[family].route, p->route);
@@ -769,7 +775,7 @@ inline int change_word(__u64 *at, __u64 expected, __u64 word)
 }
 
 /* EMPTY to something: the address enters the map, and may be in it only once. */
-inline int step_fill(struct ipamd_request *req, struct ipamd_slot *s, __u64 *at, __u32 slot,
+inline int step_fill(struct ipamd_request *req, struct ipamd_address *a, __u64 *at, __u32 slot,
 		     __u64 expected, __u64 word)
 {
 	struct ipamd_digest key = get_digest(change.key), id = get_digest(who.id);
@@ -780,18 +786,19 @@ inline int step_fill(struct ipamd_request *req, struct ipamd_slot *s, __u64 *at,
 	};
 	__u64 ref = ref_make(&key, slot, slot);
 	struct ipamd_holder *h = holder_at(slot);
+	struct ipamd_slot *s = slot_at(slot);
 	int r;
 
-	if (!digest_is_set(&key) || !h)
+	if (!digest_is_set(&key) || !h || !s)
 		return IPAMD_FOREIGN;
 	r = bpf_map_update_elem(&names, &key, &ref, BPF_NOEXIST);
 	if (r == -EEXIST)
 		return IPAMD_DUPLICATE;
 	if (r)
 		return IPAMD_FULL;
-	get_bytes(s->address, change.address);
-	get_bytes(s->text, change.text);
-	get_bytes(&s->key, change.key);
+	get_bytes(a->bytes, change.address);
+	get_bytes(&a->key, change.key);
+	get_bytes(s->address, change.text);
 	if (slot_state(word) == IPAMD_HELD) {
 		get_bytes(&h->who, who);
 		mem_store(&h->word, word);
@@ -807,6 +814,20 @@ inline int step_fill(struct ipamd_request *req, struct ipamd_slot *s, __u64 *at,
 		bpf_map_delete_elem(&names, &key);
 	}
 	return r;
+}
+
+/* The address leaves the map, and with it its name. */
+inline int step_empty(struct ipamd_address *a, __u64 *at, __u32 slot, __u64 expected, __u64 word)
+{
+	struct ipamd_digest key = a->key;
+	struct ipamd_slot *s = slot_at(slot);
+	int r = change_word(at, expected, word);
+
+	if (r)
+		return r;
+	if (s)
+		__builtin_memset(s->address, 0, sizeof(s->address));
+	return bpf_map_delete_elem(&names, &key) ? IPAMD_BROKEN : IPAMD_OK;
 }
 
 /* A workload's ref: its slot of this family becomes `to`, if it was `from`. */
@@ -826,7 +847,7 @@ inline int name_workload(const struct ipamd_digest *workload, int family, __u32 
 }
 
 /* The workload is in the slot's record before the flag says that it counts. */
-inline int step_fix(struct ipamd_request *req, struct ipamd_slot *s, __u64 *at, __u32 slot,
+inline int step_fix(struct ipamd_request *req, struct ipamd_address *a, __u64 *at, __u32 slot,
 		    __u64 expected, __u64 word)
 {
 	struct ipamd_digest workload = get_digest(workload);
@@ -836,11 +857,11 @@ inline int step_fix(struct ipamd_request *req, struct ipamd_slot *s, __u64 *at, 
 	if (!digest_is_set(&workload))
 		return IPAMD_FOREIGN;
 	if (!(word & SLOT_FIXED)) {
-		r = digest_equal(&s->workload, &workload) ? change_word(at, expected, word)
+		r = digest_equal(&a->workload, &workload) ? change_word(at, expected, word)
 							  : IPAMD_STALE;
 		return r ? r : name_workload(&workload, family, slot, IPAMD_NONE);
 	}
-	get_bytes(&s->workload, workload);
+	get_bytes(&a->workload, workload);
 	r = name_workload(&workload, family, IPAMD_NONE, slot);
 	if (r)
 		return r;
@@ -880,12 +901,11 @@ inline int do_step(struct ipamd_request *req)
 {
 	__u64 slot = get(change.slot), expected = get(change.expected), word = get(change.word);
 	struct ipamd_meta *m = the_meta();
-	struct ipamd_slot *s = slot_at(slot);
+	struct ipamd_address *a = address_at(slot);
 	__u64 *at = word_at(slot);
-	struct ipamd_digest key;
 	int r;
 
-	if (is_foreign(req) || !m || !s || !at || slot >= m->slots)
+	if (is_foreign(req) || !m || !a || !at || slot >= m->slots)
 		return IPAMD_FOREIGN;
 	if (!slot_may_step(expected, word))
 		return IPAMD_ILLEGAL;
@@ -894,22 +914,17 @@ inline int do_step(struct ipamd_request *req)
 	if (slot_state(word) == IPAMD_MOVED)
 		return change_word(at, expected, word);
 	if (slot_state(expected) == IPAMD_EMPTY)
-		r = step_fill(req, s, at, slot, expected, word);
+		r = step_fill(req, a, at, slot, expected, word);
+	else if (slot_state(word) == IPAMD_EMPTY)
+		r = step_empty(a, at, slot, expected, word);
 	else if ((expected ^ word) == SLOT_FIXED)
-		r = step_fix(req, s, at, slot, expected, word);
+		r = step_fix(req, a, at, slot, expected, word);
 	else if (slot_state(expected) == IPAMD_HELD)
 		return step_reclaim(slot, expected);
 	else
 		r = change_word(at, expected, word);
-	if (r)
-		return r;
-	if (slot_state(word) == IPAMD_EMPTY) {
-		key = s->key;
-		if (bpf_map_delete_elem(&names, &key))
-			r = IPAMD_BROKEN;
-		__builtin_memset(s->text, 0, sizeof(s->text));
-	}
-	mirror(slot, at);
+	if (!r)
+		mirror(slot, at);
 	return r;
 }
 

@@ -129,9 +129,11 @@ static inline int slot_may_step(__u64 from, __u64 to)
 	enum ipamd_state a = slot_state(from), b = slot_state(to);
 
 	if ((from ^ to) == SLOT_FIXED) /* fix, unfix */
-		return a == IPAMD_FREE || a == IPAMD_HELD;
+		return a != IPAMD_EMPTY && a != IPAMD_CLAIMING && a != IPAMD_MOVED;
 	if (b == IPAMD_MOVED)
 		return a != IPAMD_CLAIMING && a != IPAMD_MOVED;
+	if (b == IPAMD_EMPTY && from & SLOT_FIXED)
+		return 0; /* its workload would go on asking for it */
 	if (a != IPAMD_EMPTY && b != IPAMD_EMPTY &&
 	    ((from ^ to) & (SLOT_FIXED | (__u64)(IPAMD_POOLS - 1) << 54 | SLOT_GEN)))
 		return 0; /* only an empty slot has no such past */

@@ -198,6 +198,7 @@ TEST(only_the_steps_of_the_diagram_are_legal)
 			    slot_word(IPAMD_FREE, 5, 1, 9)));
 	CHECK(!slot_may_step(slot_word(IPAMD_FREE, 5, 1, 9) | SLOT_FIXED,
 			     slot_word(IPAMD_LEAVING, 5, 1, 9)));
+	CHECK(!slot_may_step(slot_word(IPAMD_LEAVING, 5, 1, 9) | SLOT_FIXED, 0));
 	CHECK(!slot_may_step(slot_word(IPAMD_CLAIMING, 5, 1, 9),
 			     slot_word(IPAMD_CLAIMING, 5, 1, 9) | SLOT_FIXED));
 }

@@ -295,7 +295,7 @@ TEST(the_mirror_says_what_the_word_says)
 
 	CHECK_EQ(stock_fill(pin, 5, POOL_6, 77), IPAMD_OK);
 	s = mirror_of(pin, 5);
-	CHECK(!strcmp(s.text, "2001:db8:1::5"));
+	CHECK(!strcmp(s.address, "2001:db8:1::5"));
 	CHECK_EQ(s.state, IPAMD_FREE);
 	CHECK_EQ(s.pool, POOL_6);
 	CHECK_EQ(s.ready_at_ms, 77);
@@ -321,7 +321,7 @@ TEST(the_mirror_says_what_the_word_says)
 	CHECK_EQ(to_state(pin, 5, IPAMD_EMPTY), IPAMD_OK);
 	s = mirror_of(pin, 5);
 	CHECK_EQ(s.state, IPAMD_EMPTY);
-	CHECK_EQ(s.text[0], '\0');
+	CHECK_EQ(s.address[0], '\0');
 }
 
 TEST_MAIN

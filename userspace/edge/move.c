@@ -77,6 +77,8 @@ static int move_slot(struct pin *from, struct pin *to, __u32 slot)
 		}
 		r = copy_record(from, to, PIN_SLOTS, slot);
 		if (!r)
+			r = copy_record(from, to, PIN_ADDRESSES, slot);
+		if (!r)
 			r = copy_record(from, to, PIN_HOLDERS, slot);
 		if (!r)
 			r = write_word(to, slot, word);

@@ -26,8 +26,10 @@
 void (*pin_say)(const char *text);
 
 static const char *const map_names[PIN_MAPS] = {
-	"meta",      "pools", "words", "slots",  "holders",
-	"by_holder", "names", "tombs", "events", "stats",
+	[PIN_META] = "meta",           [PIN_POOLS] = "pools",         [PIN_WORDS] = "words",
+	[PIN_SLOTS] = "slots",         [PIN_ADDRESSES] = "addresses", [PIN_HOLDERS] = "holders",
+	[PIN_BY_HOLDER] = "by_holder", [PIN_NAMES] = "names",         [PIN_TOMBS] = "tombs",
+	[PIN_EVENTS] = "events",       [PIN_STATS] = "stats",
 };
 
 static const char *const prog_names[IPAMD_VERBS] = {
@@ -149,6 +151,7 @@ static int check_map(struct pin *pin, enum pin_map i, const struct bpf_map_info 
 		[PIN_POOLS] = sizeof(struct ipamd_pool),
 		[PIN_WORDS] = sizeof(struct ipamd_chunk),
 		[PIN_SLOTS] = sizeof(struct ipamd_slot),
+		[PIN_ADDRESSES] = sizeof(struct ipamd_address),
 		[PIN_HOLDERS] = sizeof(struct ipamd_holder),
 		[PIN_BY_HOLDER] = sizeof(struct ipamd_entry),
 		[PIN_NAMES] = sizeof(__u64),
@@ -156,10 +159,12 @@ static int check_map(struct pin *pin, enum pin_map i, const struct bpf_map_info 
 		[PIN_STATS] = sizeof(struct ipamd_stats),
 	};
 	static const __u32 type[PIN_MAPS] = {
-		BPF_MAP_TYPE_ARRAY,        BPF_MAP_TYPE_ARRAY,    BPF_MAP_TYPE_ARRAY,
-		BPF_MAP_TYPE_ARRAY,        BPF_MAP_TYPE_ARRAY,    BPF_MAP_TYPE_HASH,
-		BPF_MAP_TYPE_HASH,         BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_RINGBUF,
-		BPF_MAP_TYPE_PERCPU_ARRAY,
+		[PIN_META] = BPF_MAP_TYPE_ARRAY,         [PIN_POOLS] = BPF_MAP_TYPE_ARRAY,
+		[PIN_WORDS] = BPF_MAP_TYPE_ARRAY,        [PIN_SLOTS] = BPF_MAP_TYPE_ARRAY,
+		[PIN_ADDRESSES] = BPF_MAP_TYPE_ARRAY,    [PIN_HOLDERS] = BPF_MAP_TYPE_ARRAY,
+		[PIN_BY_HOLDER] = BPF_MAP_TYPE_HASH,     [PIN_NAMES] = BPF_MAP_TYPE_HASH,
+		[PIN_TOMBS] = BPF_MAP_TYPE_LRU_HASH,     [PIN_EVENTS] = BPF_MAP_TYPE_RINGBUF,
+		[PIN_STATS] = BPF_MAP_TYPE_PERCPU_ARRAY,
 	};
 
 	if (info->type != type[i] || info->value_size < least[i])
@@ -250,6 +255,7 @@ static int size_maps(struct ipamd_bpf *skel, const struct pin_shape *shape)
 	const __u32 entries[PIN_MAPS] = {
 		[PIN_WORDS] = (slots + IPAMD_CHUNK - 1) / IPAMD_CHUNK,
 		[PIN_SLOTS] = slots,
+		[PIN_ADDRESSES] = slots,
 		[PIN_HOLDERS] = slots,
 		/* An attachment holds one or two slots; a released one lingers a moment. */
 		[PIN_BY_HOLDER] = 2 * slots,

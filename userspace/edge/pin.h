@@ -27,6 +27,7 @@ enum pin_map {
 	PIN_POOLS,
 	PIN_WORDS,
 	PIN_SLOTS,
+	PIN_ADDRESSES,
 	PIN_HOLDERS,
 	PIN_BY_HOLDER,
 	PIN_NAMES,
@@ -53,7 +54,7 @@ struct pin {
 struct pin_shape {
 	__u32 layout;
 	__u32 slots;
-	__u32 tail; /* bytes appended to each slot and each holder */
+	__u32 tail; /* bytes appended to each record of a slot */
 };
 
 int pin_open(const char *dir, __u32 slots, struct pin **ret);
