@@ -126,9 +126,15 @@ inline int count(enum ipamd_verb verb, int verdict)
 {
 	__u32 zero = 0;
 	struct ipamd_stats *s = bpf_map_lookup_elem(&stats, &zero);
+	__u64 index = (__u32)verdict;
 
-	if (s && (__u32)verdict < IPAMD_VERDICTS)
-		__sync_fetch_and_add(&s->count[verb][verdict], 1);
+	/*
+	 * clang knows that every verdict is in bounds and would drop the check; 5.15
+	 * forgets it when the verdict goes over the stack in four bytes.
+	 */
+	asm volatile("" : "+r"(index));
+	if (s && index < IPAMD_VERDICTS)
+		__sync_fetch_and_add(&s->count[verb][index], 1);
 	return verdict;
 }
 
