@@ -20,7 +20,7 @@ export TALLY=$O/tally
 
 # --- What is missing --------------------------------------------------------
 
-need="gcc make pkg-config clang llvm bpftool libbpf-dev clang-format shellcheck patch jq
+need="gcc make pkg-config clang llvm bpftool libbpf-dev libsqlite3-dev clang-format shellcheck patch jq
 	bsdextrautils qemu-system-x86 busybox-static cpio"
 missing=
 for p in $need; do
