@@ -11,10 +11,10 @@
  *
  * Two things are at stake: the word is the truth of who holds an address, the
  * entry in by_holder of which attachment is being served.  Whoever inserted
- * an entry owns it until it is published as HELD; after that the owner is who
- * wins the CAS of its first word.  Only the owner deletes it.  An element that
- * was looked up may be recycled for another key at any moment, so nothing that
- * is read there is believed until a word confirms it.
+ * an entry owns it until it is published as HELD, and then it is never undone;
+ * from there on the owner is who wins the CAS of its first word.  Only the owner deletes it.  An
+ * element that was looked up may be recycled for another key at any moment, so nothing that is read
+ * there is believed until a word confirms it.
  *
  * Written for the verifier of 5.15: the context is read at constant offsets and
  * never handed to a helper; no loop over slots but for_each's; and a map helper's
@@ -216,7 +216,7 @@ inline int bury(const struct ipamd_digest *id, __u64 start_ns)
 	if (!r) {
 		/*
 		 * Ordering: the tombstone before the look at the entry.  The
-		 * claim publishes its entry before it looks at the tombstone, so
+		 * claim inserts its entry before it looks at the tombstone, so
 		 * one of the two sees the other.  x86 too reorders the two.
 		 */
 		mem_add(&s->scans, 0);
@@ -325,14 +325,17 @@ inline int free_word(enum ipamd_verb verb, const struct ipamd_digest *id, __u32 
  * second word, and last the entry.  Until then a new ADD of it is BUSY.
  */
 inline int let_go(enum ipamd_verb verb, const struct ipamd_digest *id, struct ipamd_entry *e,
-		  __u64 first, __u64 second, __u64 slots, __u64 least_ms)
+		  __u64 first, __u32 slot, __u64 least_ms)
 {
-	int r = free_word(verb, id, slots & 0xffff, first, least_ms);
+	int r = free_word(verb, id, slot, first, least_ms);
+	__u64 slots;
 
 	if (r)
 		return r;
+	/* Ordering: only now, behind the CAS, is it certain that these are its own. */
+	slots = mem_load(&e->slots);
 	if (slots >> 32 == 2)
-		r = free_word(verb, id, slots >> 16 & 0xffff, second, least_ms);
+		r = free_word(verb, id, slots >> 16 & 0xffff, mem_load(&e->second), least_ms);
 	if (r == IPAMD_MOVING)
 		return r; /* the other map has its own entry for it */
 	entry_delete(e, id);
@@ -412,13 +415,14 @@ inline int take_oldest(struct ipamd_request *req, struct taken *t, __u32 pool, _
 		if (!at)
 			return IPAMD_BROKEN;
 		word = mem_load(at);
+		if (slot_state(word) != IPAMD_FREE || slot_pool(word) != pool || word & SLOT_FIXED)
+			continue; /* somebody was quicker */
 		if (!(found & OLDEST_READY)) {
 			put(next_ready_ms, slot_time(word));
 			return IPAMD_EXHAUSTED;
 		}
-		if (slot_state(word) != IPAMD_FREE || slot_pool(word) != pool ||
-		    word & SLOT_FIXED || !slot_is_ready(word, now_ms))
-			continue; /* somebody was quicker */
+		if (!slot_is_ready(word, now_ms))
+			continue;
 		if (!seize(t, at, slot, word, tag))
 			return IPAMD_OK;
 	}
@@ -443,6 +447,8 @@ inline int take_slot(struct ipamd_request *req, struct taken *t, __u32 slot, __u
 		return IPAMD_BROKEN;
 	word = mem_load(at);
 	mine = word & SLOT_FIXED && digest_is_set(workload) && digest_equal(&a->workload, workload);
+	if (slot_pool(word) != pool)
+		return IPAMD_NOT_OURS;
 	switch (slot_state(word)) {
 	case IPAMD_FREE:
 		break;
@@ -460,8 +466,6 @@ inline int take_slot(struct ipamd_request *req, struct taken *t, __u32 slot, __u
 			return IPAMD_RESERVED;
 	} else if (!digest_is_set(key)) {
 		return IPAMD_BUSY; /* unfixed this moment: its name goes too */
-	} else if (slot_pool(word) != pool) {
-		return IPAMD_NOT_OURS;
 	} else if (!slot_is_ready(word, now_ms)) {
 		put(next_ready_ms, slot_time(word));
 		return IPAMD_COOLING;
@@ -483,35 +487,6 @@ inline int is_closed(__u32 pool, __u64 now_ms)
 	return !p || mem_load(&p->valid_until_ms) <= now_ms;
 }
 
-/* One address of a family: as requested, else the workload's own, else the oldest. */
-inline int take(struct ipamd_request *req, struct taken *t, int family, __u32 pool,
-		const struct ipamd_digest *workload, __u64 fixed, __u64 tag, __u64 now_ms)
-{
-	struct ipamd_digest want = get_digest(want[family]);
-	__u32 slot = ref_get(fixed, family);
-	int r;
-
-	if (digest_is_set(&want)) {
-		__u64 *ref = bpf_map_lookup_elem(&names, &want);
-		__u64 to = ref ? mem_load(ref) : 0;
-
-		if (!ref || pool == IPAMD_NONE)
-			return IPAMD_NOT_OURS;
-		if (!ref_is_of(to, &want))
-			return IPAMD_BUSY;
-		r = take_slot(req, t, ref_get(to, family), pool, &want, workload, tag, now_ms);
-	} else if (slot != IPAMD_NONE) {
-		r = take_slot(req, t, slot, pool, &want, workload, tag, now_ms);
-	} else if (pool < IPAMD_POOLS) {
-		r = take_oldest(req, t, pool, tag, now_ms);
-	} else {
-		return IPAMD_OK;
-	}
-	if (!r && is_closed(slot_pool(t->word), now_ms))
-		return IPAMD_CLOSED;
-	return r;
-}
-
 /* *ret: the ref that a digest leads to, all NONE when it leads nowhere. */
 inline int resolve(const struct ipamd_digest *name, __u64 *ret)
 {
@@ -522,6 +497,43 @@ inline int resolve(const struct ipamd_digest *name, __u64 *ret)
 		return IPAMD_NO_POOL;
 	*ret = mem_load(ref);
 	return ref_is_of(*ret, name) ? IPAMD_OK : IPAMD_BUSY;
+}
+
+/* Whether the workload's fixed slot serves here: it may have one in another pool. */
+inline int is_in_pool(__u32 slot, __u32 pool)
+{
+	__u64 *at = slot != IPAMD_NONE ? word_at(slot) : NULL;
+
+	return at && slot_pool(mem_load(at)) == pool;
+}
+
+/* One address of a family: as requested, else the workload's own, else the oldest. */
+inline int take(struct ipamd_request *req, struct taken *t, int family, __u32 pool,
+		const struct ipamd_digest *workload, __u64 fixed, __u64 tag, __u64 now_ms)
+{
+	struct ipamd_digest want = get_digest(want[family]);
+	__u32 slot = ref_get(fixed, family);
+	int r;
+
+	if (digest_is_set(&want)) {
+		__u64 to;
+
+		r = resolve(&want, &to);
+		if (r == IPAMD_BUSY)
+			return r;
+		if (ref_get(to, family) == IPAMD_NONE || pool == IPAMD_NONE)
+			return IPAMD_NOT_OURS;
+		r = take_slot(req, t, ref_get(to, family), pool, &want, workload, tag, now_ms);
+	} else if (is_in_pool(slot, pool)) {
+		r = take_slot(req, t, slot, pool, &want, workload, tag, now_ms);
+	} else if (pool < IPAMD_POOLS) {
+		r = take_oldest(req, t, pool, tag, now_ms);
+	} else {
+		return IPAMD_OK;
+	}
+	if (!r && is_closed(slot_pool(t->word), now_ms))
+		return IPAMD_CLOSED;
+	return r;
 }
 
 /* By name; else by the pod's namespace; else the default. */
@@ -579,31 +591,75 @@ inline void answer(struct ipamd_request *req, int family, __u32 slot, __u64 word
 		put_bytes(lease[family].route, p->route);
 }
 
+/*
+ * The hold becomes that of this ADD too: younger than any DEL that began before.
+ * BUSY: a DEL is already meant for it, and is helped to its end.
+ *
+ * Ordering: the start before the look at the tombstone; release buries first and
+ * then reads the start.  One of the two sees the other.
+ */
+inline int renew(const struct ipamd_digest *id, struct ipamd_entry *e, __u64 first, __u32 slot,
+		 __u64 start_ns)
+{
+	struct ipamd_holder *h = holder_at(slot);
+	__u64 old;
+	int r;
+
+	if (!h || mem_load(&h->who.id.half[0]) != id->half[0] ||
+	    mem_load(&h->who.id.half[1]) != id->half[1])
+		return IPAMD_BUSY; /* recycled */
+	old = mem_load(&h->who.start_ns);
+	if (tomb_of(id) < old) {
+		if (start_ns <= old)
+			return IPAMD_OK;
+		if (mem_cas(&h->who.start_ns, old, start_ns) != old)
+			return IPAMD_BUSY;
+		if (tomb_of(id) < old)
+			return IPAMD_OK;
+	}
+	r = let_go(IPAMD_CLAIM, id, e, first, slot, 0);
+	return r == IPAMD_OK ? IPAMD_BUSY : r;
+}
+
+/* Whether the words are still those of the entry. */
+inline int is_confirmed(__u64 first, __u64 second, __u64 slots)
+{
+	__u64 *at = word_at(slots & 0xffff), *at2 = word_at(slots >> 16 & 0xffff);
+
+	if (!at || !at2 || !slot_same(mem_load(at), first))
+		return 0;
+	return slots >> 32 == 1 || (slots >> 32 == 2 && slot_same(mem_load(at2), second));
+}
+
 /* Once more to who holds already: believed when the words say the same. */
-inline int answer_again(struct ipamd_request *req, struct ipamd_entry *e, __u64 tag)
+inline int answer_again(struct ipamd_request *req, const struct ipamd_digest *id,
+			struct ipamd_entry *e, __u64 start_ns)
 {
 	__u64 first = mem_load(&e->first);
 	__u64 slots = mem_load(&e->slots);
 	__u64 second = mem_load(&e->second);
-	__u64 *at = word_at(slots & 0xffff), *at2 = word_at(slots >> 16 & 0xffff);
+	__u64 *at = word_at(slots & 0xffff);
 	struct ipamd_pool *p;
+	int r;
 
-	if (slot_state(first) != IPAMD_HELD || slot_tag(first) != tag || !at)
+	if (slot_state(first) != IPAMD_HELD || slot_tag(first) != slot_tag_of(id) || !at)
 		return IPAMD_BUSY;
 	if (slot_state(mem_load(at)) == IPAMD_MOVED)
 		return IPAMD_MOVING;
-	if (slots >> 32 == 2) {
-		if (!at2 || !slot_same(mem_load(at2), second))
-			return IPAMD_BUSY;
-		answer(req, IPAMD_V6, slots >> 16 & 0xffff, second);
-	}
-	if (!slot_same(mem_load(at), first))
+	if (!is_confirmed(first, second, slots))
 		return IPAMD_BUSY;
+	r = renew(id, e, first, slots & 0xffff, start_ns);
+	if (r)
+		return r;
 	p = pool_at(slot_pool(first));
 	if (p && p->family == 6)
 		answer(req, IPAMD_V6, slots & 0xffff, first);
 	else
 		answer(req, IPAMD_V4, slots & 0xffff, first);
+	if (slots >> 32 == 2)
+		answer(req, IPAMD_V6, slots >> 16 & 0xffff, second);
+	if (!is_confirmed(first, second, slots))
+		return IPAMD_BUSY;
 	put(again, 1);
 	return IPAMD_OK;
 }
@@ -624,17 +680,33 @@ inline int pool_ran_out(__u32 pool)
 	       (__s64)mem_swap((__u64 *)&p->spare, 0) > 0;
 }
 
-inline void conclude(struct ipamd_request *req, const struct ipamd_digest *id, int family,
-		     struct taken *t, __u64 now_ns)
+inline void conclude(const struct ipamd_digest *id, struct taken *t, __u64 now_ns)
 {
 	if (!t->at)
 		return;
-	answer(req, family, t->slot, t->word);
 	mirror(t->slot, t->at);
 	tell(IPAMD_CLAIM, IPAMD_OK, id, t->slot, t->word, now_ns, pool_spends(slot_pool(t->word)));
 }
 
-/* With an entry of our own: take, publish, and look once more whether we may keep it. */
+/* A deadline may have passed and a DEL begun while this program was preempted. */
+inline int may_keep(const struct ipamd_digest *id, struct taken *v4, struct taken *v6,
+		    __u64 start_ns)
+{
+	__u64 now_ms = slot_now_ms(bpf_ktime_get_boot_ns());
+
+	if (tomb_of(id) >= start_ns)
+		return IPAMD_LATE;
+	if ((v4->at && is_closed(slot_pool(v4->word), now_ms)) ||
+	    (v6->at && is_closed(slot_pool(v6->word), now_ms)))
+		return IPAMD_CLOSED;
+	return IPAMD_OK;
+}
+
+/*
+ * With an entry of our own: take, look once more whether we may keep it, publish.
+ * Until the entry says HELD every release is told BUSY, so that nothing that was
+ * published is ever undone.
+ */
 inline int claim_for(struct ipamd_request *req, const struct ipamd_digest *id,
 		     struct ipamd_entry *e, __u64 start_ns)
 {
@@ -655,6 +727,9 @@ inline int claim_for(struct ipamd_request *req, const struct ipamd_digest *id,
 			 now_ms);
 	if (!r && !v4.at && !v6.at)
 		r = IPAMD_NO_POOL;
+	/* Ordering: the entry before the tombstone, see bury(); seize() is the barrier. */
+	if (!r)
+		r = may_keep(id, &v4, &v6, start_ns);
 	if (r) {
 		int family = v4.at ? IPAMD_V6 : IPAMD_V4;
 
@@ -668,6 +743,11 @@ inline int claim_for(struct ipamd_request *req, const struct ipamd_digest *id,
 			     pool_ran_out(ref_get(pools_ref, family)));
 		return r;
 	}
+	/* The answer too while nobody can change what is in the slots. */
+	if (v4.at)
+		answer(req, IPAMD_V4, v4.slot, slot_held(v4.word));
+	if (v6.at)
+		answer(req, IPAMD_V6, v6.slot, slot_held(v6.word));
 	publish_holder(req, &v4, now_ns);
 	publish_holder(req, &v6, now_ns);
 	publish_held(&v4);
@@ -678,24 +758,13 @@ inline int claim_for(struct ipamd_request *req, const struct ipamd_digest *id,
 	slots = entry_slots(v4.at ? v4.slot : v6.slot, second ? v6.slot : 0, second ? 2 : 1);
 	mem_store(&e->second, second);
 	mem_store(&e->slots, slots);
-	/* Ordering: the entry before the tombstone, see bury(); a swap is a barrier. */
+	/* Ordering: `first` last, by a swap, which is a barrier. */
 	mem_swap(&e->first, first);
 
-	now_ns = bpf_ktime_get_boot_ns(); /* it may have been preempted for long */
-	now_ms = slot_now_ms(now_ns);
-	if (tomb_of(id) >= start_ns)
-		r = IPAMD_LATE;
-	else if ((v4.at && is_closed(slot_pool(v4.word), now_ms)) ||
-		 (v6.at && is_closed(slot_pool(v6.word), now_ms)))
-		r = IPAMD_CLOSED;
-	if (r)
-		return let_go(IPAMD_CLAIM, id, e, first, second, slots, 0) == IPAMD_MOVING
-			       ? IPAMD_MOVING
-			       : r;
 	if (slot_state(mem_load(v4.at ? v4.at : v6.at)) == IPAMD_MOVED)
 		return IPAMD_MOVING; /* the new map has it: ask there */
-	conclude(req, id, IPAMD_V4, &v4, now_ns);
-	conclude(req, id, IPAMD_V6, &v6, now_ns);
+	conclude(id, &v4, now_ns);
+	conclude(id, &v6, now_ns);
 	return IPAMD_OK;
 }
 
@@ -719,7 +788,7 @@ inline int do_claim(struct ipamd_request *req)
 	if (!e)
 		return r ? r : IPAMD_BROKEN;
 	if (r == EEXIST)
-		return answer_again(req, e, slot_tag_of(&id));
+		return answer_again(req, &id, e, start_ns);
 	return claim_for(req, &id, e, start_ns);
 }
 
@@ -734,7 +803,7 @@ int claim(struct ipamd_request *req)
 inline int do_release(struct ipamd_request *req)
 {
 	struct ipamd_digest id = get_digest(who.id);
-	__u64 start_ns = get(who.start_ns), first, second, slots;
+	__u64 start_ns = get(who.start_ns), first, slots;
 	struct ipamd_meta *m = the_meta();
 	struct ipamd_holder *h;
 	struct ipamd_entry *e;
@@ -752,7 +821,6 @@ inline int do_release(struct ipamd_request *req)
 		return IPAMD_NOTHING;
 	first = mem_load(&e->first);
 	slots = mem_load(&e->slots);
-	second = mem_load(&e->second);
 	if (first == entry_spent(slot_tag_of(&id)))
 		return IPAMD_NOTHING;
 	if (slot_state(first) != IPAMD_HELD || slot_tag(first) != slot_tag_of(&id))
@@ -764,7 +832,7 @@ inline int do_release(struct ipamd_request *req)
 		return IPAMD_BUSY; /* recycled */
 	if (mem_load(&h->who.start_ns) > start_ns)
 		return IPAMD_YOUNGER;
-	return let_go(IPAMD_RELEASE, &id, e, first, second, slots, 0);
+	return let_go(IPAMD_RELEASE, &id, e, first, slots & 0xffff, 0);
 }
 
 SEC("syscall")
@@ -780,6 +848,32 @@ inline int change_word(__u64 *at, __u64 expected, __u64 word)
 	return mem_cas(at, expected, word) == expected ? IPAMD_OK : IPAMD_STALE;
 }
 
+/* An address gets its name, unless it has one; a spent one (see below) is taken over. */
+inline int name_address(const struct ipamd_digest *key, __u32 slot)
+{
+	__u64 ref = ref_make(key, slot, slot), spent = ref_make(key, IPAMD_NONE, IPAMD_NONE);
+	int r = bpf_map_update_elem(&names, key, &ref, BPF_NOEXIST);
+	__u64 *old;
+
+	if (r != -EEXIST)
+		return r ? IPAMD_FULL : IPAMD_OK;
+	old = bpf_map_lookup_elem(&names, key);
+	return old && mem_cas(old, spent, ref) == spent ? IPAMD_OK : IPAMD_DUPLICATE;
+}
+
+/* A hash may refuse to delete: then the name stays and leads nowhere. */
+inline void unname(const struct ipamd_digest *key)
+{
+	__u64 *ref;
+
+	for (int i = 0; i < TRIES; i++)
+		if (!bpf_map_delete_elem(&names, key))
+			return;
+	ref = bpf_map_lookup_elem(&names, key);
+	if (ref && ref_is_of(mem_load(ref), key))
+		mem_swap(ref, ref_make(key, IPAMD_NONE, IPAMD_NONE));
+}
+
 /* EMPTY to something: the address enters the map, and may be in it only once. */
 inline int step_fill(struct ipamd_request *req, struct ipamd_address *a, __u64 *at, __u32 slot,
 		     __u64 expected, __u64 word)
@@ -790,36 +884,32 @@ inline int step_fill(struct ipamd_request *req, struct ipamd_address *a, __u64 *
 		.second = get(change.entry.second),
 		.slots = get(change.entry.slots),
 	};
-	__u64 ref = ref_make(&key, slot, slot);
 	struct ipamd_holder *h = holder_at(slot);
 	struct ipamd_slot *s = slot_at(slot);
 	int r;
 
 	if (!digest_is_set(&key) || !h || !s)
 		return IPAMD_FOREIGN;
-	r = bpf_map_update_elem(&names, &key, &ref, BPF_NOEXIST);
-	if (r == -EEXIST)
-		return IPAMD_DUPLICATE;
+	r = name_address(&key, slot);
 	if (r)
-		return IPAMD_FULL;
+		return r;
 	get_bytes(a->bytes, change.address);
 	get_bytes(&a->key, change.key);
 	get_bytes(s->address, change.text);
 	if (slot_state(word) == IPAMD_HELD) {
 		get_bytes(&h->who, who);
+		mem_store(&h->claimed_at_ms, 0);
 		mem_store(&h->word, word);
 	}
-	if (entry.first && bpf_map_update_elem(&by_holder, &id, &entry, BPF_NOEXIST)) {
-		bpf_map_delete_elem(&names, &key);
-		return IPAMD_DUPLICATE;
+	if (entry.first) {
+		r = bpf_map_update_elem(&by_holder, &id, &entry, BPF_NOEXIST);
+		if (r) {
+			unname(&key);
+			return r == -EEXIST ? IPAMD_DUPLICATE : IPAMD_FULL;
+		}
 	}
-	r = change_word(at, expected, word);
-	if (r) {
-		if (entry.first)
-			bpf_map_delete_elem(&by_holder, &id);
-		bpf_map_delete_elem(&names, &key);
-	}
-	return r;
+	/* Only the manager fills, and there is only one: this cannot fail. */
+	return change_word(at, expected, word) ? IPAMD_BROKEN : IPAMD_OK;
 }
 
 /* The address leaves the map, and with it its name. */
@@ -833,7 +923,8 @@ inline int step_empty(struct ipamd_address *a, __u64 *at, __u32 slot, __u64 expe
 		return r;
 	if (s)
 		__builtin_memset(s->address, 0, sizeof(s->address));
-	return bpf_map_delete_elem(&names, &key) ? IPAMD_BROKEN : IPAMD_OK;
+	unname(&key);
+	return IPAMD_OK;
 }
 
 /* A workload's ref: its slot of this family becomes `to`, if it was `from`. */
@@ -847,8 +938,10 @@ inline int name_workload(const struct ipamd_digest *workload, int family, __u32 
 		return IPAMD_DUPLICATE;
 	ref = family == IPAMD_V4 ? ref_make(workload, to, ref_get(ref, IPAMD_V6))
 				 : ref_make(workload, ref_get(ref, IPAMD_V4), to);
-	if ((__u32)ref == (__u32)none)
-		return bpf_map_delete_elem(&names, workload) ? IPAMD_BUSY : IPAMD_OK;
+	if ((__u32)ref == (__u32)none) {
+		unname(workload);
+		return IPAMD_OK;
+	}
 	return bpf_map_update_elem(&names, workload, &ref, BPF_ANY) ? IPAMD_FULL : IPAMD_OK;
 }
 
@@ -897,7 +990,7 @@ inline int step_reclaim(__u32 slot, __u64 expected)
 		if (slot_state(first) == IPAMD_CLAIMING)
 			return IPAMD_BUSY;
 		if (slot_same(first, expected) || slot_same(second, expected))
-			return let_go(IPAMD_STEP, &id, e, first, second, slots, RECLAIM_MS);
+			return let_go(IPAMD_STEP, &id, e, first, slots & 0xffff, RECLAIM_MS);
 	}
 	/* No entry of its own: a word that recovery left behind. */
 	return free_word(IPAMD_STEP, &id, slot, expected, RECLAIM_MS);
@@ -920,7 +1013,8 @@ inline int do_step(struct ipamd_request *req)
 	if (slot_state(word) == IPAMD_MOVED)
 		return change_word(at, expected, word);
 	if (slot_state(expected) == IPAMD_EMPTY)
-		r = step_fill(req, a, at, slot, expected, word);
+		r = mem_load(&m->moving) ? IPAMD_MOVING
+					 : step_fill(req, a, at, slot, expected, word);
 	else if (slot_state(word) == IPAMD_EMPTY)
 		r = step_empty(a, at, slot, expected, word);
 	else if ((expected ^ word) == SLOT_FIXED)

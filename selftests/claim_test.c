@@ -177,6 +177,38 @@ TEST(an_old_del_does_not_release_a_younger_claim)
 	CHECK_EQ(stock_release(pin, 1), IPAMD_NOTHING);
 }
 
+TEST(an_old_del_does_not_release_what_a_newer_add_was_told_it_has)
+{
+	auto_pin struct pin *pin = full_stock(1000);
+	struct ipamd_request del, again;
+
+	CHECK_EQ(stock_claim(pin, 1, NULL, NULL), IPAMD_OK);
+	stock_request(&del, IPAMD_RELEASE, 1);
+	CHECK_EQ(stock_claim(pin, 1, NULL, &again), IPAMD_OK);
+	CHECK_EQ(again.again, 1);
+	CHECK_EQ(pin_run(pin, IPAMD_RELEASE, &del), IPAMD_YOUNGER);
+	CHECK_EQ(stock_count(pin, IPAMD_HELD), 2);
+	CHECK_EQ(stock_release(pin, 1), IPAMD_OK);
+}
+
+TEST(a_hold_that_a_del_is_meant_for_is_not_answered_again)
+{
+	auto_pin struct pin *pin = full_stock(60000);
+	struct ipamd_request first, second;
+
+	/* the DEL has said so, and was told to come again */
+	CHECK_EQ(stock_claim(pin, 1, NULL, &first), IPAMD_OK);
+	pin->meta->moving = 7;
+	CHECK_EQ(stock_release(pin, 1), IPAMD_MOVING);
+	pin->meta->moving = 0;
+	CHECK_EQ(stock_claim(pin, 1, NULL, &second), IPAMD_BUSY);
+	CHECK_EQ(stock_count(pin, IPAMD_HELD), 0);
+	CHECK_EQ(stock_claim(pin, 1, NULL, &second), IPAMD_OK);
+	CHECK_EQ(second.again, 0);
+	CHECK(second.lease[0].slot != first.lease[0].slot);
+	CHECK_EQ(stock_entries(pin), 1);
+}
+
 TEST(an_older_del_does_not_replace_a_newer_tombstone)
 {
 	auto_pin struct pin *pin = full_stock(1000);
@@ -309,6 +341,26 @@ TEST(a_fixed_address_is_for_its_workload_alone)
 	CHECK_EQ(claim_pod(pin, 5, "db-0", &req), IPAMD_OK);
 	CHECK_EQ(req.lease[0].slot, 5);
 	CHECK_EQ(req.lease[1].slot, 8);
+}
+
+TEST(a_fixed_address_serves_its_own_pool_only)
+{
+	auto_pin struct pin *pin = full_stock(60000);
+	struct ipamd_request req;
+
+	CHECK_EQ(stock_fill(pin, 20, POOL_OTHER, 0), IPAMD_OK);
+	CHECK_EQ(step_fix(pin, 7, "ns", "db-0"), IPAMD_OK);
+	stock_request(&req, IPAMD_CLAIM, 1);
+	request_pod(&req, "ns", "db-0", "uid");
+	request_pool(&req, "other");
+	CHECK_EQ(pin_run(pin, IPAMD_CLAIM, &req), IPAMD_OK);
+	CHECK_EQ(req.lease[0].slot, 20);
+	stock_request(&req, IPAMD_CLAIM, 2);
+	request_pod(&req, "ns", "db-0", "uid");
+	request_pool(&req, "v6");
+	CHECK_EQ(pin_run(pin, IPAMD_CLAIM, &req), IPAMD_OK);
+	CHECK_EQ(req.lease[0].word, 0);
+	CHECK_EQ(claim_wanted(pin, 3, 4, POOL_OTHER, 20), IPAMD_NOT_OURS);
 }
 
 TEST(a_held_address_is_fixed_and_unfixed_under_its_pod)

@@ -12,11 +12,16 @@ trap 'rm -f "$log"' EXIT
 for t in "$@"; do
 	echo "# $t"
 	rc=0
-	timeout "${TIMEOUT:-900}" "$t" >"$log" 2>&1 || rc=$?
+	timeout "${TIMEOUT:-1500}" "$t" >"$log" 2>&1 || rc=$?
 	sed "s|^\(\(not \)\?ok [0-9]*\) |\1 ${t##*/}: |" "$log" | grep -v '^TAP version\|^1\.\.'
 	bad=$(grep -c '^not ok ' "$log")
 	skip=$(grep -c '^ok .*# SKIP' "$log")
 	good=$(grep -c '^ok ' "$log")
+	plan=$(sed -n 's/^1\.\.//p' "$log" | tail -1)
+	if [ "$bad" -eq 0 ] && [ "${plan:-$good}" != "$good" ]; then
+		echo "not ok - $t: $plan tests planned, $good seen"
+		bad=1
+	fi
 	if [ "$bad" -eq 0 ]; then
 		case $rc in
 		0 | 4) [ "$good" -gt 0 ] || {

@@ -179,12 +179,21 @@ TEST(a_held_word_without_entry_is_reclaimed_alone)
 	CHECK_EQ(stock_count(pin, IPAMD_FREE), 1);
 }
 
-TEST(a_late_claim_undone_leaves_a_cooling_address)
+TEST(nothing_is_filled_while_slots_move)
+{
+	auto_pin struct pin *pin = stock_open(64, 0);
+
+	pin->meta->moving = 2;
+	CHECK_EQ(stock_fill(pin, 1, POOL_4, 0), IPAMD_MOVING);
+	pin->meta->moving = 0;
+	CHECK_EQ(stock_fill(pin, 1, POOL_4, 0), IPAMD_OK);
+}
+
+TEST(a_tombstone_as_old_as_the_add_refuses_it)
 {
 	auto_pin struct pin *pin = stock_open(64, 60000);
 	struct ipamd_request add;
 
-	/* the tombstone comes first and is equal to the start: not older */
 	CHECK_EQ(stock_fill(pin, 1, POOL_4, 0), IPAMD_OK);
 	stock_request(&add, IPAMD_RELEASE, 1);
 	CHECK_EQ(pin_run(pin, IPAMD_RELEASE, &add), IPAMD_NOTHING);

@@ -39,6 +39,10 @@ if [ -n "$missing" ]; then
 	}
 fi
 
+# The kernels come from the package lists, which an image may lack.
+[ -n "$QUICK" ] || apt-cache search --names-only 'linux-image-6.1.*-cloud' 2>/dev/null | grep -q . ||
+	apt-get update >>$O/apt.log 2>&1
+
 # --- Stages -------------------------------------------------------------------
 
 stage() { # name, command...

@@ -131,6 +131,8 @@ int bpffs_sweep(int dir, unsigned int keep, unsigned int keep2)
 			close(fd);
 		return r;
 	}
+	if (unlinkat(dir, NEXT, 0) && errno != ENOENT)
+		r = last_error();
 	while (!r && (e = readdir(d))) {
 		unsigned int n = generation_of(e->d_name);
 

@@ -105,14 +105,16 @@ static int copy_hash(struct pin *from, struct pin *to, enum pin_map map, __u32 m
 	struct ipamd_digest key, *last = NULL;
 	struct ipamd_tomb value; /* the largest of them */
 
-	for (__u32 i = 0; i < most && !bpf_map_get_next_key(from->map[map], last, &key); i++) {
+	for (__u32 i = 0; !bpf_map_get_next_key(from->map[map], last, &key); i++) {
+		if (i == most)
+			return 0; /* in circles: it has all been copied by then */
 		last = &key;
 		if (bpf_map_lookup_elem(from->map[map], &key, &value))
 			continue; /* evicted meanwhile */
 		if (bpf_map_update_elem(to->map[map], &key, &value, BPF_ANY))
 			return last_error();
 	}
-	return 0;
+	return errno == ENOENT ? 0 : last_error();
 }
 
 /* The entry of a holder, from the words: v4 first, as claim does it. */

@@ -17,7 +17,10 @@
 
 #include "userspace/edge/pin.h"
 
-/* PIN_TOO_SMALL, PIN_STUCK; then `from` is still what serves. */
+/*
+ * PIN_TOO_SMALL: nothing was begun.  PIN_STUCK or -errno: it is half done, `from`
+ * still serves claims, and releases wait until it is done again.
+ */
 int move_slots(struct pin *from, struct pin *to);
 
 #endif

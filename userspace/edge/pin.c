@@ -50,16 +50,16 @@ const char *pin_explain(int outcome)
 	case BPFFS_NOT_MOUNTED:
 		return "no bpffs there: mount -t bpf bpf /sys/fs/bpf";
 	case BPFFS_SQUATTED:
-		return "the directory of the pins is a symlink, not root's or not mode 0700: "
-		       "find out who made it, then remove it";
+		return "the directory of the pins is a symlink, not root's or not mode 0700: if it "
+		       "is root's own, chmod 0700; if not, find out who made it and remove it";
 	case BPFFS_ABSENT:
 		return "nothing is pinned there: start ipamd";
 	case PIN_NEWER:
 		return "the maps are of a newer ipamd: install that version, or drain this node, "
 		       "remove the directory and start again";
 	case PIN_FOREIGN:
-		return "what is pinned there is not ipamd's, or not whole: move it away and start "
-		       "again";
+		return "what is pinned there is not ipamd's, or not whole: drain the node, then "
+		       "remove the directory and start again";
 	case PIN_TOO_SMALL:
 		return "slots beyond the new capacity are in use: drain first, or keep the old "
 		       "capacity";
@@ -407,8 +407,10 @@ static int prepare_next(struct pin *from, const struct pin_shape *shape, struct 
 	unsigned int number = from->generation + 1;
 	int r;
 
-	if (from->meta->moving == number)
-		return pin_attach_generation(from->dir, number, ret);
+	if (from->meta->moving == number) {
+		r = pin_attach_generation(from->dir, number, ret);
+		return r ? r : (*ret)->meta->layout > shape->layout ? PIN_NEWER : 0;
+	}
 	r = bpffs_sweep(from->dir, from->generation, 0);
 	return r ? r : build_generation(from->dir, number, shape, ret);
 }
@@ -416,8 +418,13 @@ static int prepare_next(struct pin *from, const struct pin_shape *shape, struct 
 static int move_on(struct pin *from, const struct pin_shape *shape)
 {
 	auto_pin struct pin *to = NULL;
-	int r = prepare_next(from, shape, &to);
+	int r = 0;
 
+	/* `step` does the moving; a map of our own layout gets the one we know. */
+	if (from->meta->layout == shape->layout)
+		r = swap_programs(from);
+	if (!r)
+		r = prepare_next(from, shape, &to);
 	if (!r)
 		r = move_slots(from, to);
 	if (!r)
