@@ -254,6 +254,19 @@ inline __u64 entry_slots(__u32 first, __u32 second, __u64 families)
 	return first | second << 16 | families << 32;
 }
 
+/*
+ * Its first word, and in *ret where that word is.
+ *
+ * Ordering: where before what.  The other way round, the word may be one life's
+ * and the place that of the next one, not yet published; and should both lives
+ * have words that look alike, their place alone tells them apart.
+ */
+inline __u64 entry_read(struct ipamd_entry *e, __u64 *ret)
+{
+	*ret = mem_add(&e->slots, 0);
+	return mem_load(&e->first);
+}
+
 /* For its owner only.  A hash may refuse to delete: then the entry is spent. */
 inline void entry_delete(struct ipamd_entry *e, const struct ipamd_digest *id)
 {
@@ -591,79 +604,6 @@ inline void answer(struct ipamd_request *req, int family, __u32 slot, __u64 word
 		put_bytes(lease[family].route, p->route);
 }
 
-/*
- * The hold becomes that of this ADD too: younger than any DEL that began before.
- * BUSY: a DEL is already meant for it, and is helped to its end.
- *
- * Ordering: the start before the look at the tombstone; release buries first and
- * then reads the start.  One of the two sees the other.
- */
-inline int renew(const struct ipamd_digest *id, struct ipamd_entry *e, __u64 first, __u32 slot,
-		 __u64 start_ns)
-{
-	struct ipamd_holder *h = holder_at(slot);
-	__u64 old;
-	int r;
-
-	if (!h || mem_load(&h->who.id.half[0]) != id->half[0] ||
-	    mem_load(&h->who.id.half[1]) != id->half[1])
-		return IPAMD_BUSY; /* recycled */
-	old = mem_load(&h->who.start_ns);
-	if (tomb_of(id) < old) {
-		if (start_ns <= old)
-			return IPAMD_OK;
-		if (mem_cas(&h->who.start_ns, old, start_ns) != old)
-			return IPAMD_BUSY;
-		if (tomb_of(id) < old)
-			return IPAMD_OK;
-	}
-	r = let_go(IPAMD_CLAIM, id, e, first, slot, 0);
-	return r == IPAMD_OK ? IPAMD_BUSY : r;
-}
-
-/* Whether the words are still those of the entry. */
-inline int is_confirmed(__u64 first, __u64 second, __u64 slots)
-{
-	__u64 *at = word_at(slots & 0xffff), *at2 = word_at(slots >> 16 & 0xffff);
-
-	if (!at || !at2 || !slot_same(mem_load(at), first))
-		return 0;
-	return slots >> 32 == 1 || (slots >> 32 == 2 && slot_same(mem_load(at2), second));
-}
-
-/* Once more to who holds already: believed when the words say the same. */
-inline int answer_again(struct ipamd_request *req, const struct ipamd_digest *id,
-			struct ipamd_entry *e, __u64 start_ns)
-{
-	__u64 first = mem_load(&e->first);
-	__u64 slots = mem_load(&e->slots);
-	__u64 second = mem_load(&e->second);
-	__u64 *at = word_at(slots & 0xffff);
-	struct ipamd_pool *p;
-	int r;
-
-	if (slot_state(first) != IPAMD_HELD || slot_tag(first) != slot_tag_of(id) || !at)
-		return IPAMD_BUSY;
-	if (slot_state(mem_load(at)) == IPAMD_MOVED)
-		return IPAMD_MOVING;
-	if (!is_confirmed(first, second, slots))
-		return IPAMD_BUSY;
-	r = renew(id, e, first, slots & 0xffff, start_ns);
-	if (r)
-		return r;
-	p = pool_at(slot_pool(first));
-	if (p && p->family == 6)
-		answer(req, IPAMD_V6, slots & 0xffff, first);
-	else
-		answer(req, IPAMD_V4, slots & 0xffff, first);
-	if (slots >> 32 == 2)
-		answer(req, IPAMD_V6, slots >> 16 & 0xffff, second);
-	if (!is_confirmed(first, second, slots))
-		return IPAMD_BUSY;
-	put(again, 1);
-	return IPAMD_OK;
-}
-
 /* The manager is woken when it asked to be: after so many claims, or at the end. */
 inline int pool_spends(__u32 pool)
 {
@@ -703,6 +643,36 @@ inline int may_keep(const struct ipamd_digest *id, struct taken *v4, struct take
 }
 
 /*
+ * What is CLAIMING becomes HELD, and the entry says so last.  The answer is read
+ * first, while nobody can change what is in the slots.
+ */
+inline int publish(struct ipamd_request *req, const struct ipamd_digest *id, struct ipamd_entry *e,
+		   struct taken *v4, struct taken *v6, __u64 now_ns)
+{
+	struct taken *one = v4->at ? v4 : v6;
+	int both = v4->at && v6->at;
+
+	if (v4->at)
+		answer(req, IPAMD_V4, v4->slot, slot_held(v4->word));
+	if (v6->at)
+		answer(req, IPAMD_V6, v6->slot, slot_held(v6->word));
+	publish_holder(req, v4, now_ns);
+	publish_holder(req, v6, now_ns);
+	publish_held(v4);
+	publish_held(v6);
+	mem_store(&e->second, both ? v6->word : 0);
+	mem_store(&e->slots, entry_slots(one->slot, both ? v6->slot : 0, both ? 2 : 1));
+	/* Ordering: `first` last, by a swap, which is a barrier. */
+	mem_swap(&e->first, one->word);
+
+	if (slot_state(mem_load(one->at)) == IPAMD_MOVED)
+		return IPAMD_MOVING; /* the new map has it: ask there */
+	conclude(id, v4, now_ns);
+	conclude(id, v6, now_ns);
+	return IPAMD_OK;
+}
+
+/*
  * With an entry of our own: take, look once more whether we may keep it, publish.
  * Until the entry says HELD every release is told BUSY, so that nothing that was
  * published is ever undone.
@@ -712,7 +682,7 @@ inline int claim_for(struct ipamd_request *req, const struct ipamd_digest *id,
 {
 	struct ipamd_digest workload = get_digest(workload);
 	__u64 now_ns = bpf_ktime_get_boot_ns(), now_ms = slot_now_ms(now_ns);
-	__u64 tag = slot_tag_of(id), pools_ref = 0, fixed = 0, first, second, slots;
+	__u64 tag = slot_tag_of(id), pools_ref = 0, fixed = 0;
 	struct taken v4 = {}, v6 = {};
 	struct ipamd_meta *m = the_meta();
 	int r = choose_pools(req, &pools_ref);
@@ -743,28 +713,108 @@ inline int claim_for(struct ipamd_request *req, const struct ipamd_digest *id,
 			     pool_ran_out(ref_get(pools_ref, family)));
 		return r;
 	}
-	/* The answer too while nobody can change what is in the slots. */
-	if (v4.at)
-		answer(req, IPAMD_V4, v4.slot, slot_held(v4.word));
-	if (v6.at)
-		answer(req, IPAMD_V6, v6.slot, slot_held(v6.word));
-	publish_holder(req, &v4, now_ns);
-	publish_holder(req, &v6, now_ns);
-	publish_held(&v4);
-	publish_held(&v6);
+	return publish(req, id, e, &v4, &v6, now_ns);
+}
 
-	first = v4.at ? v4.word : v6.word;
-	second = v4.at && v6.at ? v6.word : 0;
-	slots = entry_slots(v4.at ? v4.slot : v6.slot, second ? v6.slot : 0, second ? 2 : 1);
-	mem_store(&e->second, second);
-	mem_store(&e->slots, slots);
-	/* Ordering: `first` last, by a swap, which is a barrier. */
-	mem_swap(&e->first, first);
+/* --- Claim, once more by who holds already ---------------------------------- */
 
-	if (slot_state(mem_load(v4.at ? v4.at : v6.at)) == IPAMD_MOVED)
-		return IPAMD_MOVING; /* the new map has it: ask there */
-	conclude(id, &v4, now_ns);
-	conclude(id, &v6, now_ns);
+/* Whether the words are still those of the entry. */
+inline int is_confirmed(__u64 first, __u64 second, __u64 slots)
+{
+	__u64 *at = word_at(slots & 0xffff), *at2 = word_at(slots >> 16 & 0xffff);
+
+	if (!at || !at2 || !slot_same(mem_load(at), first))
+		return 0;
+	return slots >> 32 == 1 || (slots >> 32 == 2 && slot_same(mem_load(at2), second));
+}
+
+inline int is_v6(__u64 word)
+{
+	struct ipamd_pool *p = pool_at(slot_pool(word));
+
+	return p && p->family == 6;
+}
+
+/* HELD to CLAIMING, with the next generation.  STALE: somebody released it. */
+inline int retake(struct taken *t, __u32 slot, __u64 held, __u64 tag)
+{
+	__u64 *at = word_at(slot);
+
+	for (int i = 0; at && i < TRIES; i++) {
+		__u64 word = mem_load(at);
+
+		if (slot_state(word) == IPAMD_MOVED)
+			return IPAMD_MOVING;
+		if (!slot_same(word, held))
+			return IPAMD_STALE;
+		if (!seize(t, at, slot, word, tag))
+			return IPAMD_OK; /* else fixed or unfixed meanwhile, or lost */
+	}
+	return IPAMD_BUSY;
+}
+
+/*
+ * A younger ADD makes the hold its own, as if it had released and claimed it in
+ * one step: new words, so that a DEL or a reclaim that was meant for the older
+ * one loses its CAS.  As there, who wins the first word owns the entry.
+ */
+inline int renew(struct ipamd_request *req, const struct ipamd_digest *id, struct ipamd_entry *e,
+		 __u64 first, __u32 slot, __u64 start_ns)
+{
+	__u64 tag = slot_tag_of(id), slots;
+	struct taken one = {}, two = {};
+	int r = retake(&one, slot, first, tag);
+
+	if (r)
+		return r == IPAMD_STALE ? IPAMD_BUSY : r;
+	/* Ordering: only now, behind the CAS, is it certain that these are its own. */
+	slots = mem_load(&e->slots);
+	mem_swap(&e->first, entry_pending(tag));
+	if (slots >> 32 == 2)
+		r = retake(&two, slots >> 16 & 0xffff, mem_load(&e->second), tag);
+	if (!r && tomb_of(id) >= start_ns)
+		r = IPAMD_LATE;
+	if (r) {
+		/* The entry first: with its words back, it may be somebody else's at once. */
+		mem_swap(&e->first, first);
+		unseize(&two);
+		unseize(&one);
+		return r == IPAMD_STALE ? IPAMD_BROKEN : r;
+	}
+	put(again, 1);
+	if (is_v6(first))
+		return publish(req, id, e, &two, &one, bpf_ktime_get_boot_ns());
+	return publish(req, id, e, &one, &two, bpf_ktime_get_boot_ns());
+}
+
+/* Believed when the words say the same as the entry. */
+inline int answer_again(struct ipamd_request *req, const struct ipamd_digest *id,
+			struct ipamd_entry *e, __u64 start_ns)
+{
+	__u64 slots, first = entry_read(e, &slots);
+	__u64 second = mem_load(&e->second);
+	__u64 *at = word_at(slots & 0xffff);
+	struct ipamd_holder *h = holder_at(slots & 0xffff);
+	__u64 held_since;
+
+	if (slot_state(first) != IPAMD_HELD || slot_tag(first) != slot_tag_of(id) || !at || !h)
+		return IPAMD_BUSY;
+	if (slot_state(mem_load(at)) == IPAMD_MOVED)
+		return IPAMD_MOVING;
+	held_since = mem_load(&h->who.start_ns);
+	if (!is_confirmed(first, second, slots))
+		return IPAMD_BUSY;
+	if (held_since < start_ns)
+		return renew(req, id, e, first, slots & 0xffff, start_ns);
+	if (is_v6(first))
+		answer(req, IPAMD_V6, slots & 0xffff, first);
+	else
+		answer(req, IPAMD_V4, slots & 0xffff, first);
+	if (slots >> 32 == 2)
+		answer(req, IPAMD_V6, slots >> 16 & 0xffff, second);
+	if (!is_confirmed(first, second, slots))
+		return IPAMD_BUSY;
+	put(again, 1);
 	return IPAMD_OK;
 }
 
@@ -819,8 +869,7 @@ inline int do_release(struct ipamd_request *req)
 	e = bpf_map_lookup_elem(&by_holder, &id);
 	if (!e)
 		return IPAMD_NOTHING;
-	first = mem_load(&e->first);
-	slots = mem_load(&e->slots);
+	first = entry_read(e, &slots);
 	if (first == entry_spent(slot_tag_of(&id)))
 		return IPAMD_NOTHING;
 	if (slot_state(first) != IPAMD_HELD || slot_tag(first) != slot_tag_of(&id))
@@ -984,12 +1033,12 @@ inline int step_reclaim(__u32 slot, __u64 expected)
 	id.half[1] = mem_load(&h->who.id.half[1]);
 	e = bpf_map_lookup_elem(&by_holder, &id);
 	if (e) {
-		first = mem_load(&e->first);
-		slots = mem_load(&e->slots);
+		first = entry_read(e, &slots);
 		second = mem_load(&e->second);
 		if (slot_state(first) == IPAMD_CLAIMING)
 			return IPAMD_BUSY;
-		if (slot_same(first, expected) || slot_same(second, expected))
+		if ((slot_same(first, expected) && (slots & 0xffff) == slot) ||
+		    (slot_same(second, expected) && (slots >> 16 & 0xffff) == slot))
 			return let_go(IPAMD_STEP, &id, e, first, slots & 0xffff, RECLAIM_MS);
 	}
 	/* No entry of its own: a word that recovery left behind. */
