@@ -60,6 +60,7 @@ struct torture_key {
 	__u32 kind;
 	__u32 workload; /* HISTORY_NONE */
 	__u32 held;     /* a hint, of whom it may concern */
+	__u64 life_ns;  /* since when the attachment lives: its ADDs began then */
 };
 
 struct torture_manager { /* what it knows; it, too, may be killed */

@@ -52,6 +52,29 @@ static void choose_addresses(struct torture *t, struct asked *a, const struct to
 		want(t, a, family, a->plan.pool[family]);
 }
 
+/*
+ * All ADDs of a life began together, as a runtime's retries do.  A younger ADD would
+ * renew the hold in new words, which the model walks and the checker does not know.
+ */
+static __u64 life_of(struct torture_key *k)
+{
+	__u64 none = 0;
+
+	__atomic_compare_exchange_n(&k->life_ns, &none, clock_boot_ns(), 0, __ATOMIC_SEQ_CST,
+				    __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&k->life_ns, __ATOMIC_SEQ_CST);
+}
+
+/* A DEL is through: for ADDs that began before it, it is too late. */
+static void end_life(struct torture_key *k, __u64 del_ns)
+{
+	__u64 old = __atomic_load_n(&k->life_ns, __ATOMIC_SEQ_CST);
+
+	while (old <= del_ns && !__atomic_compare_exchange_n(&k->life_ns, &old, del_ns + 1, 0,
+							     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
+}
+
 /* Stamped now.  Mostly what is due: an ADD when nothing is held, else a DEL. */
 static void ask(struct torture *t, struct asked *ret)
 {
@@ -63,7 +86,7 @@ static void ask(struct torture *t, struct asked *ret)
 		del = !del;
 	ret->req = k->request;
 	ret->req.verb = del ? IPAMD_RELEASE : IPAMD_CLAIM;
-	ret->req.who.start_ns = clock_boot_ns();
+	ret->req.who.start_ns = del ? clock_boot_ns() : life_of(k);
 	ret->plan = (struct history_op){
 		.what = del ? HISTORY_DEL : HISTORY_ADD,
 		.key = key,
@@ -88,8 +111,10 @@ static void run(struct torture *t, __u32 number, const struct asked *a)
 	}
 	if (a->plan.what == HISTORY_ADD && r == IPAMD_OK)
 		__atomic_store_n(held, 1, __ATOMIC_RELAXED);
-	else if (a->plan.what == HISTORY_DEL && (r == IPAMD_OK || r == IPAMD_NOTHING))
+	else if (a->plan.what == HISTORY_DEL && (r == IPAMD_OK || r == IPAMD_NOTHING)) {
 		__atomic_store_n(held, 0, __ATOMIC_RELAXED);
+		end_life(&t->key[a->plan.key], a->plan.start_ns);
+	}
 }
 
 static void run_kept(struct torture *t, __u32 number)
