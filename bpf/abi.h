@@ -36,9 +36,9 @@
 /* How much there is of everything. */
 #define IPAMD_SLOTS_MIN 64
 #define IPAMD_SLOTS_MAX 4096
-#define IPAMD_POOLS     64     /* the word has 6 bits for it */
-#define IPAMD_ROUTES    8      /* a pool */
-#define IPAMD_NONE      0xffff /* no slot, no pool */
+#define IPAMD_POOLS     64      /* the word has 6 bits for it */
+#define IPAMD_ROUTES    8       /* a pool */
+#define IPAMD_NONE      0xffffU /* no slot, no pool */
 #ifndef IPAMD_CHUNK
 #define IPAMD_CHUNK 64 /* words in one element of the map `words` */
 #endif

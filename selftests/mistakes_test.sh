@@ -57,8 +57,9 @@ look_for() { # diff
 	rule=$(says rule "$1")
 	out=$top/$name
 	mkdir -p "$out"
-	fresh_tree || return
-	if ! patch -s -d "$tree" -p1 <"$1" >"$out/patch.log" 2>&1; then
+	if ! fresh_tree; then
+		echo "the sources cannot be copied to $tree"
+	elif ! patch -s -d "$tree" -p1 <"$1" >"$out/patch.log" 2>&1; then
 		echo "the diff does not apply, see $out/patch.log"
 	elif ! build "$out" >"$out/build.log" 2>&1; then
 		echo "it does not build, see $out/build.log"

@@ -17,7 +17,16 @@
 #define __noinline __attribute__((noinline))
 #endif
 
-enum map { MAP_META, MAP_POOLS, MAP_WORDS, MAP_SLOTS, MAP_ADDRESSES, MAP_HOLDERS, MAP_STATS, MAP_HASH };
+enum map {
+	MAP_META,
+	MAP_POOLS,
+	MAP_WORDS,
+	MAP_SLOTS,
+	MAP_ADDRESSES,
+	MAP_HOLDERS,
+	MAP_STATS,
+	MAP_HASH
+};
 
 /* Which of the program's maps this is; MAP_HASH + enum hash for a hash.  In product.c. */
 unsigned int model_map(const void *map);

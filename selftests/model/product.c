@@ -25,16 +25,11 @@ __u64 oldest(__u32 pool, __u64 now_ms);
 unsigned int model_map(const void *map)
 {
 	static const void *const maps[] = {
-		[MAP_META] = &meta,
-		[MAP_POOLS] = &pools,
-		[MAP_WORDS] = &words,
-		[MAP_SLOTS] = &slots,
-		[MAP_ADDRESSES] = &addresses,
-		[MAP_HOLDERS] = &holders,
-		[MAP_STATS] = &stats,
-		[MAP_HASH + BY_HOLDER] = &by_holder,
-		[MAP_HASH + NAMES] = &names,
-		[MAP_HASH + TOMBS] = &tombs,
+		[MAP_META] = &meta,           [MAP_POOLS] = &pools,
+		[MAP_WORDS] = &words,         [MAP_SLOTS] = &slots,
+		[MAP_ADDRESSES] = &addresses, [MAP_HOLDERS] = &holders,
+		[MAP_STATS] = &stats,         [MAP_HASH + BY_HOLDER] = &by_holder,
+		[MAP_HASH + NAMES] = &names,  [MAP_HASH + TOMBS] = &tombs,
 	};
 
 	for (unsigned int i = 0; i < sizeof(maps) / sizeof(*maps); i++)
