@@ -218,7 +218,7 @@ struct ipamd_event {
 struct ipamd_stats {
 	__u64 count[IPAMD_VERBS][IPAMD_VERDICTS];
 	__u64 events_lost;
-	__u64 scans; /* looks for the oldest ready word */
+	__u64 fence; /* stays 0: adding that to it is a barrier */
 };
 
 /*

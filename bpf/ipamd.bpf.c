@@ -219,7 +219,7 @@ inline int bury(const struct ipamd_digest *id, __u64 start_ns)
 		 * claim inserts its entry before it looks at the tombstone, so
 		 * one of the two sees the other.  x86 too reorders the two.
 		 */
-		mem_add(&s->scans, 0);
+		mem_add(&s->fence, 0);
 		return IPAMD_OK;
 	}
 	if (r != -EEXIST)
