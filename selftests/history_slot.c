@@ -199,14 +199,14 @@ static void walk_slots(struct walk *w, struct round *r)
 										      : NULL;
 			__u32 nth = step ? round_nth(r, slot, step->expected) : 0;
 
-			if (!hold && !step)
-				break;
 			if (hold && (!step || hold->nth <= nth)) {
 				walk_hold(w, hold);
 				h++;
-			} else {
+			} else if (step) {
 				walk_step(w, step, nth);
 				s++;
+			} else {
+				break;
 			}
 		}
 		end(w);
