@@ -420,8 +420,8 @@ static int move_on(struct pin *from, const struct pin_shape *shape)
 	auto_pin struct pin *to = NULL;
 	int r = 0;
 
-	/* `step` does the moving; a map of our own layout gets the one we know. */
-	if (from->meta->layout == shape->layout)
+	/* `step` does the moving; where it is missing, a map of our own layout gets ours. */
+	if (from->prog[IPAMD_STEP] < 0 && from->meta->layout == shape->layout)
 		r = swap_programs(from);
 	if (!r)
 		r = prepare_next(from, shape, &to);
