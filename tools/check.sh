@@ -90,6 +90,7 @@ if [ -z "$QUICK" ]; then
 	for series in 6.1 6.12; do
 		cat >$O/kernel-$series <<-EOT
 			#!/bin/sh
+			export IPAMD_VM_LIMIT=900 IPAMD_VM_TOTAL=1400
 			exec selftests/vm.sh $series $O/selftests/load_test $O/selftests/claim_test \
 				$O/selftests/step_test $O/selftests/pin_test $O/selftests/move_test
 		EOT
