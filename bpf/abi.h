@@ -122,8 +122,8 @@ struct ipamd_pool {
 	char name[32];
 	__u8 family; /* 4, 6; 0: no pool */
 	__u8 prefix_len;
-	__u8 routes; /* how many of route[] count */
-	__u8 reserved;
+	__u8 routes;   /* how many of route[] count */
+	__u8 draining; /* for the manager: closed and emptied until somebody says otherwise */
 	__u32 cooldown_ms;
 	__u64 valid_until_ms; /* claims refuse from then on; IPAMD_FOREVER; 0: closed */
 	__s64 spare;          /* claims until the manager wants to be woken */

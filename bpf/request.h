@@ -67,6 +67,18 @@ static inline void request_pod(struct ipamd_request *r, const char *name_space, 
 	request_text(w->label + n, sizeof(w->label) - n, pod, 0);
 }
 
+/* Texts of a stranger end where ours do. */
+static inline void request_end_texts(struct ipamd_who *w)
+{
+	w->network[sizeof(w->network) - 1] = '\0';
+	w->container[sizeof(w->container) - 1] = '\0';
+	w->ifname[sizeof(w->ifname) - 1] = '\0';
+	w->name_space[sizeof(w->name_space) - 1] = '\0';
+	w->pod[sizeof(w->pod) - 1] = '\0';
+	w->uid[sizeof(w->uid) - 1] = '\0';
+	w->label[sizeof(w->label) - 1] = '\0';
+}
+
 static inline void request_pool(struct ipamd_request *r, const char *name)
 {
 	r->pool = digest_name(DIGEST_POOL, name);

@@ -92,6 +92,12 @@ static inline int slot_is_ready(__u64 word, __u64 now_ms)
 	return ((now_ms - slot_time(word)) & SLOT_TIME) < 1ULL << 39;
 }
 
+/* On the circle, and not the same. */
+static inline int slot_is_later(__u64 a, __u64 b)
+{
+	return ((slot_time(a) - slot_time(b) - 1) & SLOT_TIME) < (1ULL << 39) - 1;
+}
+
 /* --- Steps: what the word becomes -------------------------------------- */
 
 static inline __u64 slot_filled(__u64 empty, __u64 pool, __u64 ready_at_ms)
@@ -123,6 +129,7 @@ static inline __u64 slot_set_state(__u64 word, enum ipamd_state state)
 /*
  * What `step` may do.  CLAIMING belongs to its claim; HELD ends by release or
  * reclaim and begins by a claim, but for a slot that recovery fills as held.
+ * FREE may be put off, never brought forward (invariant 4).
  */
 static inline int slot_may_step(__u64 from, __u64 to)
 {
@@ -141,13 +148,14 @@ static inline int slot_may_step(__u64 from, __u64 to)
 	case IPAMD_EMPTY:
 		return b == IPAMD_FREE || b == IPAMD_HELD || b == IPAMD_QUARANTINE;
 	case IPAMD_FREE:
-		return b == IPAMD_LEAVING || b == IPAMD_QUARANTINE;
+		return b == IPAMD_LEAVING || b == IPAMD_QUARANTINE ||
+		       (b == IPAMD_FREE && slot_is_later(to, from));
 	case IPAMD_HELD:
 		return b == IPAMD_FREE;
 	case IPAMD_LEAVING:
 		return b == IPAMD_EMPTY || b == IPAMD_FREE || b == IPAMD_QUARANTINE;
 	case IPAMD_QUARANTINE:
-		return b == IPAMD_EMPTY || b == IPAMD_FREE;
+		return b == IPAMD_EMPTY || b == IPAMD_FREE || b == IPAMD_LEAVING;
 	default:
 		return 0;
 	}

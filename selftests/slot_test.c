@@ -178,7 +178,7 @@ TEST(only_the_steps_of_the_diagram_are_legal)
 {
 	static const char *const legal[] = {
 		/* a row a state, a column a state, in the order of states[] */
-		".1.1.11", "....111", ".......", ".1....1", "11...11", "11....1", ".......",
+		".1.1.11", ".1..111", ".......", ".1....1", "11...11", "11..1.1", ".......",
 	};
 
 	for (int a = 0; a < STATES; a++)
@@ -201,6 +201,33 @@ TEST(only_the_steps_of_the_diagram_are_legal)
 	CHECK(!slot_may_step(slot_word(IPAMD_LEAVING, 5, 1, 9) | SLOT_FIXED, 0));
 	CHECK(!slot_may_step(slot_word(IPAMD_CLAIMING, 5, 1, 9),
 			     slot_word(IPAMD_CLAIMING, 5, 1, 9) | SLOT_FIXED));
+}
+
+static int may_move(__u64 from_time, __u64 to_time)
+{
+	return slot_may_step(slot_word(IPAMD_FREE, 5, from_time, 9),
+			     slot_word(IPAMD_FREE, 5, to_time, 9));
+}
+
+TEST(a_deadline_may_be_put_off_and_never_brought_forward)
+{
+	__u64 word = slot_word(IPAMD_FREE, 5, 100, 9), later = slot_word(IPAMD_FREE, 5, 200, 9);
+
+	CHECK(may_move(100, 101));
+	CHECK(!may_move(100, 100));
+	CHECK(!may_move(101, 100));
+	/* over the seam of the circle, and up to half way round it */
+	CHECK(may_move(SLOT_TIME, 0));
+	CHECK(may_move(SLOT_TIME - 5, 20000));
+	CHECK(!may_move(20000, SLOT_TIME - 5));
+	CHECK(may_move(7, 7 + (1ULL << 39) - 1));
+	CHECK(!may_move(7, 7 + (1ULL << 39)));
+	/* nothing else changes with it */
+	CHECK(slot_may_step(word | SLOT_FIXED, later | SLOT_FIXED));
+	CHECK(!slot_may_step(word, later | SLOT_FIXED));
+	CHECK(!slot_may_step(word | SLOT_FIXED, later));
+	CHECK(!slot_may_step(word, slot_word(IPAMD_FREE, 6, 200, 9)));
+	CHECK(!slot_may_step(word, slot_word(IPAMD_FREE, 5, 200, 10)));
 }
 
 /* --- Under threads ------------------------------------------------------- */

@@ -88,6 +88,37 @@ TEST(a_quarantined_address_is_out_of_reach)
 	CHECK_EQ(stock_claim(pin, 1, "v4", NULL), IPAMD_OK);
 }
 
+TEST(a_deadline_is_put_off_on_the_map_and_never_brought_forward)
+{
+	auto_pin struct pin *pin = stock_open(64, 0);
+	struct ipamd_request req;
+	__u64 late = stock_now_ms() + 600000;
+
+	CHECK_EQ(stock_fill(pin, 1, POOL_4, 50), IPAMD_OK);
+	request_init(&req, IPAMD_STEP);
+	CHECK_EQ(stock_step(pin, &req, 1, slot_released(stock_word(pin, 1), late)), IPAMD_OK);
+	CHECK_EQ(stock_claim(pin, 1, "v4", &req), IPAMD_EXHAUSTED);
+	CHECK_EQ(req.next_ready_ms, late);
+	request_init(&req, IPAMD_STEP);
+	CHECK_EQ(stock_step(pin, &req, 1, slot_released(stock_word(pin, 1), late - 1)),
+		 IPAMD_ILLEGAL);
+	CHECK_EQ(stock_step(pin, &req, 1, slot_released(stock_word(pin, 1), late)), IPAMD_ILLEGAL);
+	CHECK_EQ(slot_time(stock_word(pin, 1)), late);
+}
+
+TEST(an_address_leaves_from_quarantine_and_cannot_be_claimed_on_the_way)
+{
+	auto_pin struct pin *pin = stock_open(64, 0);
+
+	CHECK_EQ(stock_fill(pin, 1, POOL_4, 0), IPAMD_OK);
+	CHECK_EQ(to_state(pin, 1, IPAMD_QUARANTINE), IPAMD_OK);
+	CHECK_EQ(to_state(pin, 1, IPAMD_LEAVING), IPAMD_OK);
+	CHECK_EQ(stock_claim(pin, 1, "v4", NULL), IPAMD_EXHAUSTED);
+	CHECK_EQ(to_state(pin, 1, IPAMD_EMPTY), IPAMD_OK);
+	CHECK_EQ(stock_fill(pin, 1, POOL_4, 0), IPAMD_OK);
+	CHECK_EQ(stock_claim(pin, 1, "v4", NULL), IPAMD_OK);
+}
+
 static int reclaim(struct pin *pin, __u32 slot, __u64 expected)
 {
 	struct ipamd_request req;
