@@ -22,6 +22,14 @@ void config_init(struct config *c)
 
 /* --- Values ------------------------------------------------------------------- */
 
+enum { KEYS = 16 }; /* of one section, at most */
+
+/* One file: where it has each key that a section, or [manager] in all, has once. */
+struct reading {
+	struct config *config;
+	unsigned int manager_line[KEYS], pool_line[KEYS];
+};
+
 /* What a key's reader is given. */
 struct place {
 	struct config *config;
@@ -269,25 +277,30 @@ static int key_namespace(struct place *at)
 struct key {
 	const char *name;
 	int (*read)(struct place *at);
+	bool once; /* in a section, or in the [manager] of a file; the others see to it themselves
+		    */
 };
 
 static const struct key manager_keys[] = {
-	{"slots", key_slots}, {"pins", key_pins},       {"run", key_run},
-	{"state", key_state}, {"history", key_history}, {0},
+	{"slots", key_slots, true}, {"pins", key_pins, true},       {"run", key_run, true},
+	{"state", key_state, true}, {"history", key_history, true}, {0},
 };
 
 static const struct key pool_keys[] = {
-	{"subnet", key_subnet},
-	{"range", key_range},
-	{"exclude", key_exclude},
-	{"gateway", key_gateway},
-	{"route", key_route},
-	{"cooldown", key_cooldown},
-	{"low", key_low},
-	{"high", key_high},
-	{"namespace", key_namespace},
+	{"subnet", key_subnet, false},
+	{"range", key_range, false},
+	{"exclude", key_exclude, false},
+	{"gateway", key_gateway, false},
+	{"route", key_route, false},
+	{"cooldown", key_cooldown, true},
+	{"low", key_low, true},
+	{"high", key_high, true},
+	{"namespace", key_namespace, false},
 	{0},
 };
+
+_Static_assert(sizeof(manager_keys) / sizeof(manager_keys[0]) <= KEYS, "room for each key's line");
+_Static_assert(sizeof(pool_keys) / sizeof(pool_keys[0]) <= KEYS, "room for each key's line");
 
 static int begin_pool(struct place *at)
 {
@@ -322,13 +335,21 @@ static int begin_section(struct place *at)
 		    *at->item->name ? " " : "", at->item->name);
 }
 
-static int read_key(struct place *at, const struct key *keys)
+static int read_once(struct place *at, const struct key *k, unsigned int *line)
+{
+	if (k->once && *line)
+		return fail(at, "%s stands at line %u already", k->name, *line);
+	*line = at->item->line;
+	return k->read(at);
+}
+
+static int read_key(struct place *at, const struct key *keys, unsigned int line[KEYS])
 {
 	char allowed[256] = "";
 
 	for (const struct key *k = keys; k->name; k++) {
 		if (!strcmp(k->name, at->item->key))
-			return k->read(at);
+			return read_once(at, k, &line[k - keys]);
 		snprintf(allowed + strlen(allowed), sizeof(allowed) - strlen(allowed), "%s%s",
 			 k == keys ? "" : ", ", k->name);
 	}
@@ -338,16 +359,19 @@ static int read_key(struct place *at, const struct key *keys)
 
 static int read_item(void *ctx, const struct conf_item *item, struct conf_error *error)
 {
-	struct config *c = ctx;
+	struct reading *reading = ctx;
+	struct config *c = reading->config;
 	struct place at = {.config = c, .item = item, .error = error};
 
-	if (!item->key)
+	if (!item->key) {
+		memset(reading->pool_line, 0, sizeof(reading->pool_line));
 		return begin_section(&at);
+	}
 	if (!strcmp(item->section, "manager"))
-		return read_key(&at, manager_keys);
+		return read_key(&at, manager_keys, reading->manager_line);
 	if (!strcmp(item->section, "pool")) {
 		at.pool = &c->pool[c->pools - 1];
-		return read_key(&at, pool_keys);
+		return read_key(&at, pool_keys, reading->pool_line);
 	}
 	return fail(&at, "\"%.60s\" stands in no section: [manager] or [pool NAME] goes before it",
 		    item->key);
@@ -356,201 +380,9 @@ static int read_item(void *ctx, const struct conf_item *item, struct conf_error 
 int config_read(struct config *c, const char *file, char *text, size_t size,
 		struct conf_error *error)
 {
-	return conf_read(file, text, size, read_item, c, error);
-}
+	struct reading reading = {.config = c};
 
-/* --- Checking ------------------------------------------------------------------------- */
-
-static bool overlap(const struct addr_range *a, const struct addr_range *b)
-{
-	return addr_compare(&a->first, &b->last) <= 0 && addr_compare(&b->first, &a->last) <= 0;
-}
-
-static bool is_within(const struct addr_range *a, const struct addr_range *b)
-{
-	return addr_in_range(&a->first, b) && addr_in_range(&a->last, b);
-}
-
-#define blame(p, ...)                                                                           \
-	(snprintf(error->text, sizeof(error->text), "%s: pool %s: ", (p)->where, (p)->name),    \
-	 snprintf(error->text + strlen(error->text), sizeof(error->text) - strlen(error->text), \
-		  __VA_ARGS__),                                                                 \
-	 -EINVAL)
-
-/* Without ranges the whole subnet; IPv4 without its network and broadcast address. */
-static void set_default_range(struct config_family *f)
-{
-	struct addr_range all = addr_prefix_range(&f->subnet);
-	uint64_t n = addr_count(&all);
-
-	f->ranges = 1;
-	f->range[0] = all;
-	if (f->subnet.base.family == 4 && f->subnet.length < 31) {
-		addr_add(&all.first, 1, &f->range[0].first);
-		addr_add(&all.first, n - 2, &f->range[0].last);
-	} else if (f->subnet.base.family == 6 && f->subnet.length < 127) {
-		addr_add(&all.first, 1, &f->range[0].first); /* the routers' anycast address */
-	}
-}
-
-static int check_family(struct config_pool *p, struct config_family *f, struct conf_error *error)
-{
-	struct addr_range subnet = addr_prefix_range(&f->subnet);
-	char text[ADDR_TEXT];
-
-	if (!f->subnet.base.family) {
-		if (f->ranges || f->routes || f->gateway.family)
-			return blame(p, "it has a range, route or gateway of a family in which it "
-					"has no subnet");
-		return 0;
-	}
-	if (!f->ranges)
-		set_default_range(f);
-	for (unsigned int i = 0; i < f->ranges; i++) {
-		addr_print(&f->range[i].first, text);
-		if (!is_within(&f->range[i], &subnet))
-			return blame(p, "the range from %s is not within the subnet", text);
-		for (unsigned int j = 0; j < i; j++)
-			if (overlap(&f->range[i], &f->range[j]))
-				return blame(p, "the range from %s overlaps another one", text);
-	}
-	if (f->gateway.family && !addr_in_range(&f->gateway, &subnet)) {
-		addr_print(&f->gateway, text);
-		return blame(p, "the gateway %s is not within the subnet", text);
-	}
-	return 0;
-}
-
-static int check_pool(struct config *c, struct config_pool *p, struct conf_error *error)
-{
-	bool any = false;
-	int r = 0;
-
-	for (int f = 0; f < IPAMD_FAMILIES && !r; f++) {
-		any |= p->family[f].subnet.base.family != 0;
-		r = check_family(p, &p->family[f], error);
-	}
-	if (r)
-		return r;
-	if (!any)
-		return blame(p, "it needs a \"subnet\"");
-	if (p->low > p->high)
-		return blame(p, "low (%u) must not be above high (%u)", p->low, p->high);
-	if (p->high > c->slots)
-		return blame(p, "high (%u) does not fit into %u slots", p->high, c->slots);
-	for (int f = 0; f < IPAMD_FAMILIES; f++)
-		if (p->family[f].subnet.base.family && !config_count(p, f))
-			return blame(p, "no IPv%d address is left to hand out", f ? 6 : 4);
-	return 0;
-}
-
-/* Two pools may share a subnet, but no address. */
-static int check_apart(struct config_pool *p, const struct config_pool *q, struct conf_error *error)
-{
-	for (int f = 0; f < IPAMD_FAMILIES; f++)
-		for (unsigned int i = 0; i < p->family[f].ranges; i++)
-			for (unsigned int j = 0; j < q->family[f].ranges; j++)
-				if (overlap(&p->family[f].range[i], &q->family[f].range[j]))
-					return blame(p, "it shares addresses with pool %s (%s)",
-						     q->name, q->where);
-	return 0;
-}
-
-int config_check(struct config *c, struct conf_error *error)
-{
-	int r = 0;
-
-	if (!c->pools) {
-		snprintf(error->text, sizeof(error->text),
-			 "there is no pool: a section [pool NAME] with a \"subnet\" is needed");
-		return -EINVAL;
-	}
-	for (unsigned int i = 0; i < c->pools && !r; i++) {
-		r = check_pool(c, &c->pool[i], error);
-		for (unsigned int j = 0; j < i && !r; j++)
-			r = check_apart(&c->pool[i], &c->pool[j], error);
-	}
-	return r;
-}
-
-/* --- Addresses ---------------------------------------------------------------------------- */
-
-/* The end of what keeps `a` from being handed out, or NULL. */
-static const struct addr *barred_until(const struct config_pool *p, const struct config_family *f,
-				       const struct addr *a)
-{
-	if (f->gateway.family && !addr_compare(&f->gateway, a))
-		return &f->gateway;
-	for (unsigned int i = 0; i < p->excludes; i++)
-		if (addr_in_range(a, &p->exclude[i]))
-			return &p->exclude[i].last;
-	return NULL;
-}
-
-/* The first bar at or after `a`; its beginning, or NULL. */
-static const struct addr *next_bar(const struct config_pool *p, const struct config_family *f,
-				   const struct addr *a)
-{
-	const struct addr *next = NULL;
-
-	if (f->gateway.family && addr_compare(&f->gateway, a) >= 0)
-		next = &f->gateway;
-	for (unsigned int i = 0; i < p->excludes; i++) {
-		const struct addr *first = &p->exclude[i].first;
-
-		if (first->family == a->family && addr_compare(first, a) >= 0 &&
-		    (!next || addr_compare(first, next) < 0))
-			next = first;
-	}
-	return next;
-}
-
-/* Walks the free runs of a family; stops in the one that has the n-th address. */
-static uint64_t walk(const struct config_pool *p, const struct config_family *f, uint64_t n,
-		     struct addr *ret)
-{
-	uint64_t before = 0;
-
-	for (unsigned int i = 0; i < f->ranges; i++) {
-		struct addr_range run = {f->range[i].first, f->range[i].last};
-
-		for (;;) {
-			const struct addr *end = barred_until(p, f, &run.first), *bar;
-			struct addr_range open = run;
-			uint64_t count;
-
-			if (end) {
-				if (addr_compare(end, &run.last) >= 0 ||
-				    !addr_add(end, 1, &run.first))
-					break;
-				continue;
-			}
-			bar = next_bar(p, f, &run.first);
-			if (bar && addr_compare(bar, &run.last) <= 0)
-				open.last = *bar;
-			count = addr_count(&open) - (addr_compare(&open.last, &run.last) ||
-						     (bar && !addr_compare(bar, &run.last)));
-			if (ret && n - before < count) {
-				addr_add(&open.first, n - before, ret);
-				return n + 1;
-			}
-			before = before + count < before ? UINT64_MAX : before + count;
-			if (!bar || addr_compare(bar, &run.last) > 0)
-				break;
-			run.first = *bar;
-		}
-	}
-	return before;
-}
-
-bool config_address(const struct config_pool *p, enum ipamd_family f, uint64_t n, struct addr *ret)
-{
-	return walk(p, &p->family[f], n, ret) > n;
-}
-
-uint64_t config_count(const struct config_pool *p, enum ipamd_family f)
-{
-	return walk(p, &p->family[f], 0, NULL);
+	return conf_read(file, text, size, read_item, &reading, error);
 }
 
 /* --- Printing -------------------------------------------------------------------------------- */

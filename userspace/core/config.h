@@ -85,4 +85,7 @@ bool config_address(const struct config_pool *p, enum ipamd_family f, uint64_t n
 /* How many there are. */
 uint64_t config_count(const struct config_pool *p, enum ipamd_family f);
 
+/* Whether this is one of them. */
+bool config_owns(const struct config_pool *p, enum ipamd_family f, const struct addr *a);
+
 #endif
