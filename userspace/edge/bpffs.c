@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -44,6 +45,26 @@ static int open_checked(int at, const char *path, bool create, int *ret)
 int bpffs_open(const char *path, bool create, int *ret)
 {
 	return open_checked(AT_FDCWD, path, create, ret);
+}
+
+int bpffs_mount(const char *path)
+{
+	auto_free char *above = strdup(path);
+	char *slash = above ? strrchr(above, '/') : NULL;
+	struct statfs fs;
+
+	if (!above)
+		return -ENOMEM;
+	if (!slash || slash == above)
+		return -EINVAL;
+	*slash = '\0';
+	if (statfs(above, &fs))
+		return last_error();
+	if (fs.f_type == BPF_FS_MAGIC)
+		return 0;
+	return mount("bpf", above, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700")
+		       ? last_error()
+		       : 0;
 }
 
 int bpffs_open_generation(int dir, unsigned int number, bool create, int *ret)

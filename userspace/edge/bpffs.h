@@ -19,6 +19,9 @@ enum bpffs_outcome {
 /* Opens the directory, and makes it first if `create`. */
 int bpffs_open(const char *path, bool create, int *ret);
 
+/* Mounts a bpffs on the directory above the path, unless there is one. */
+int bpffs_mount(const char *path);
+
 /* A generation directory "g<number>" inside, checked as above. */
 int bpffs_open_generation(int dir, unsigned int number, bool create, int *ret);
 

@@ -8,6 +8,7 @@
  */
 #include "userspace/edge/pin.h"
 
+#include <assert.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 
 #include "bpf/ipamd.skel.h"
+#include "bpf/request.h"
 #include "bpf/slot.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/error.h"
@@ -120,6 +122,7 @@ void pin_close(struct pin *pin)
 {
 	if (!pin)
 		return;
+	ring_buffer__free(pin->ring);
 	if (pin->words)
 		munmap((void *)(uintptr_t)pin->words, words_size(pin));
 	if (pin->meta)
@@ -242,6 +245,40 @@ int pin_attach(const char *dir, struct pin **ret)
 	return r ? r : PIN_STUCK;
 }
 
+static int map_id(int fd, __u32 *ret)
+{
+	struct bpf_map_info info = {0};
+	__u32 size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		return last_error();
+	*ret = info.id;
+	return 0;
+}
+
+int pin_check(const struct pin *pin, const char *dir)
+{
+	auto_pin struct pin *there = NULL;
+	__u32 ours = 0, theirs = 0;
+	int r = pin_attach(dir, &there);
+
+	if (!r)
+		r = map_id(pin->map[PIN_WORDS], &ours);
+	if (!r)
+		r = map_id(there->map[PIN_WORDS], &theirs);
+	return r ? r : ours == theirs ? 0 : PIN_FOREIGN;
+}
+
+int pin_discard(const char *dir)
+{
+	auto_close int fd = -1;
+	int r = bpffs_open(dir, false, &fd);
+
+	if (!r && unlinkat(fd, IPAMD_CURRENT, 0) && errno != ENOENT)
+		r = last_error();
+	return r;
+}
+
 /* --- Loading ------------------------------------------------------------------ */
 
 static struct bpf_map *map_of(struct ipamd_bpf *skel, enum pin_map i)
@@ -299,12 +336,12 @@ static int load(const struct pin_shape *shape, const struct pin *reuse, struct i
 	r = reuse ? reuse_maps(skel, reuse) : size_maps(skel, shape);
 	if (!r)
 		r = ipamd_bpf__load(skel);
-	if (r) {
-		ipamd_bpf__destroy(skel);
-		return r;
+	if (!r) {
+		*ret = skel;
+		return 0;
 	}
-	*ret = skel;
-	return 0;
+	ipamd_bpf__destroy(skel);
+	return r < 0 ? r : -EIO;
 }
 
 /* Over the old pin in one rename; plugins open either the old one or the new. */
@@ -375,8 +412,10 @@ static int swap_programs(struct pin *pin)
 	struct ipamd_bpf *skel = NULL;
 	int r = load(NULL, pin, &skel);
 
-	if (!r)
-		r = pin_programs(skel, pin->generation_dir);
+	if (r)
+		return r;
+	assert(skel);
+	r = pin_programs(skel, pin->generation_dir);
 	ipamd_bpf__destroy(skel);
 	for (int v = 1; v < IPAMD_VERBS && !r; v++) {
 		int fd = open_pinned(pin->generation_dir, prog_pins[v]);
@@ -503,21 +542,115 @@ int pin_run(const struct pin *pin, enum ipamd_verb verb, struct ipamd_request *r
 	return req->verdict;
 }
 
-int pin_holder(const struct pin *pin, __u32 slot, __u64 word, struct ipamd_holder *ret)
+/* The head of a record: a newer layout may have appended to it. */
+static int read_record(const struct pin *pin, enum pin_map map, __u32 slot, void *ret, size_t size)
 {
-	auto_free void *value = malloc(pin->value_size[PIN_HOLDERS]);
-	struct ipamd_holder holder;
+	auto_free void *value = malloc(pin->value_size[map]);
 
 	if (!value)
 		return -ENOMEM;
-	if (bpf_map_lookup_elem(pin->map[PIN_HOLDERS], &slot, value))
+	if (bpf_map_lookup_elem(pin->map[map], &slot, value))
 		return last_error();
+	memcpy(ret, value, size);
+	return 0;
+}
+
+int pin_holder(const struct pin *pin, __u32 slot, __u64 word, struct ipamd_holder *ret)
+{
+	struct ipamd_holder holder;
+	int r = read_record(pin, PIN_HOLDERS, slot, &holder, sizeof(holder));
+
+	if (r)
+		return r;
 	/* Ordering: the word after the copy; the system call is barrier enough. */
-	memcpy(&holder, value, sizeof(holder));
 	if (!slot_same(holder.word, word) || mem_load(&pin->words[slot]) != word)
 		return IPAMD_STALE;
+	request_end_texts(&holder.who);
 	*ret = holder;
 	return 0;
+}
+
+int pin_last_holder(const struct pin *pin, __u32 slot, __u64 word, struct ipamd_holder *ret)
+{
+	struct ipamd_holder holder;
+	int r = read_record(pin, PIN_HOLDERS, slot, &holder, sizeof(holder));
+
+	if (r)
+		return r;
+	/* Ordering: as above. */
+	if (slot_state(holder.word) != IPAMD_HELD || slot_gen(holder.word) != slot_gen(word) ||
+	    slot_pool(holder.word) != slot_pool(word) || mem_load(&pin->words[slot]) != word)
+		return IPAMD_STALE;
+	request_end_texts(&holder.who);
+	*ret = holder;
+	return 0;
+}
+
+int pin_address(const struct pin *pin, __u32 slot, struct ipamd_address *ret)
+{
+	return read_record(pin, PIN_ADDRESSES, slot, ret, sizeof(*ret));
+}
+
+int pin_entry_add(const struct pin *pin, const struct ipamd_digest *id,
+		  const struct ipamd_entry *entry)
+{
+	if (!bpf_map_update_elem(pin->map[PIN_BY_HOLDER], id, entry, BPF_NOEXIST))
+		return 0;
+	return errno == EEXIST ? IPAMD_DUPLICATE : errno == E2BIG ? IPAMD_FULL : last_error();
+}
+
+int pin_entry_get(const struct pin *pin, const struct ipamd_digest *id, struct ipamd_entry *ret)
+{
+	if (bpf_map_lookup_elem(pin->map[PIN_BY_HOLDER], id, ret))
+		return errno == ENOENT ? IPAMD_NOTHING : last_error();
+	return 0;
+}
+
+int pin_stats(const struct pin *pin, struct ipamd_stats *ret)
+{
+	size_t cpus = (size_t)libbpf_num_possible_cpus();
+	size_t stride = pin->value_size[PIN_STATS];
+	auto_free char *each = calloc(cpus, stride);
+	struct ipamd_stats sum = {0};
+	__u32 zero = 0;
+
+	if (!each)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(pin->map[PIN_STATS], &zero, each))
+		return last_error();
+	for (size_t cpu = 0; cpu < cpus; cpu++) {
+		const struct ipamd_stats *one = (const void *)(each + cpu * stride);
+
+		for (int verb = 0; verb < IPAMD_VERBS; verb++)
+			for (int v = 0; v < IPAMD_VERDICTS; v++)
+				sum.count[verb][v] += one->count[verb][v];
+		sum.events_lost += one->events_lost;
+	}
+	*ret = sum;
+	return 0;
+}
+
+/* The events are hints to look at the words, and what they say is there to be seen. */
+static int ignore(void *ctx, void *event, size_t size)
+{
+	(void)ctx, (void)event, (void)size;
+	return 0;
+}
+
+int pin_wake_fd(struct pin *pin, int *ret)
+{
+	if (!pin->ring)
+		pin->ring = ring_buffer__new(pin->map[PIN_EVENTS], ignore, NULL, NULL);
+	if (!pin->ring)
+		return last_error();
+	*ret = ring_buffer__epoll_fd(pin->ring);
+	return 0;
+}
+
+void pin_wake_read(struct pin *pin)
+{
+	if (pin->ring)
+		ring_buffer__consume(pin->ring);
 }
 
 int pin_name_set(const struct pin *pin, const struct ipamd_digest *key, __u64 ref)
@@ -535,4 +668,25 @@ int pin_name_get(const struct pin *pin, const struct ipamd_digest *key, __u64 *r
 int pin_name_delete(const struct pin *pin, const struct ipamd_digest *key)
 {
 	return bpf_map_delete_elem(pin->map[PIN_NAMES], key) && errno != ENOENT ? last_error() : 0;
+}
+
+int pin_name_sweep(const struct pin *pin,
+		   bool (*keep)(void *ctx, const struct ipamd_digest *key, __u64 ref), void *ctx)
+{
+	struct ipamd_digest key, next, *last = NULL;
+	__u64 ref;
+	int r = bpf_map_get_next_key(pin->map[PIN_NAMES], NULL, &key);
+
+	while (!r) {
+		/* The next one first: a deleted key leads back to the beginning. */
+		last = &key;
+		r = bpf_map_get_next_key(pin->map[PIN_NAMES], last, &next);
+		if (r && errno != ENOENT)
+			return last_error();
+		if (!bpf_map_lookup_elem(pin->map[PIN_NAMES], &key, &ref) &&
+		    !keep(ctx, &key, ref) && pin_name_delete(pin, &key))
+			return last_error();
+		key = next;
+	}
+	return 0;
 }

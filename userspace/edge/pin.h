@@ -48,6 +48,7 @@ struct pin {
 	const __u64 *words; /* read-only: they change by the programs alone */
 	struct ipamd_meta *meta;
 	struct ipamd_pool *pools;
+	struct ring_buffer *ring; /* once somebody listens */
 };
 
 /* What the maps are to be; tests build the layouts of tomorrow with it. */
@@ -65,16 +66,44 @@ int pin_attach(const char *dir, struct pin **ret);
 
 void pin_close(struct pin *pin);
 
+/* Whether what is pinned at the path is still this: PIN_FOREIGN when somebody replaced it. */
+int pin_check(const struct pin *pin, const char *dir);
+
+/* Forgets what is pinned; the next pin_open() begins anew.  For the maps of another boot. */
+int pin_discard(const char *dir);
+
 /* Runs a program: its verdict, or -errno. */
 int pin_run(const struct pin *pin, enum ipamd_verb verb, struct ipamd_request *req);
 
 /* The holder's record, if it is that of the word; IPAMD_STALE when it is not. */
 int pin_holder(const struct pin *pin, __u32 slot, __u64 word, struct ipamd_holder *ret);
 
+/* The record of who held a FREE slot last; IPAMD_STALE when it is not that life's. */
+int pin_last_holder(const struct pin *pin, __u32 slot, __u64 word, struct ipamd_holder *ret);
+
+/* What is in the slot. */
+int pin_address(const struct pin *pin, __u32 slot, struct ipamd_address *ret);
+
+/* The entry of a holder whose words say HELD, where there is none: IPAMD_DUPLICATE, IPAMD_FULL. */
+int pin_entry_add(const struct pin *pin, const struct ipamd_digest *id,
+		  const struct ipamd_entry *entry);
+int pin_entry_get(const struct pin *pin, const struct ipamd_digest *id, struct ipamd_entry *ret);
+
+/* The counters, summed over the CPUs. */
+int pin_stats(const struct pin *pin, struct ipamd_stats *ret);
+
+/* A descriptor that is readable when a program wants the manager to look; read clears it. */
+int pin_wake_fd(struct pin *pin, int *ret);
+void pin_wake_read(struct pin *pin);
+
 /* The names in the way of people: keys by digest.  BPFFS_ABSENT from get. */
 int pin_name_set(const struct pin *pin, const struct ipamd_digest *key, __u64 ref);
 int pin_name_get(const struct pin *pin, const struct ipamd_digest *key, __u64 *ret);
 int pin_name_delete(const struct pin *pin, const struct ipamd_digest *key);
+
+/* Deletes every name that `keep` does not want. */
+int pin_name_sweep(const struct pin *pin,
+		   bool (*keep)(void *ctx, const struct ipamd_digest *key, __u64 ref), void *ctx);
 
 /* Where libbpf's words go while it loads; default: nowhere. */
 extern void (*pin_say)(const char *text);
