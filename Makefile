@@ -118,8 +118,8 @@ tests: $(all-tests)
 torture: $(O)/selftests/torture_test
 	$(Q)CLAIMS=$${CLAIMS:-100000000} TEST_SECONDS=86400 $<
 
-bench: $(O)/selftests/bench
-	$(Q)$<
+bench: $(O)/selftests/bench $(O)/selftests/manager_bench $(O)/userspace/ipamd
+	$(Q)$(O)/selftests/bench && $(O)/selftests/manager_bench
 
 style:
 	$(Q)tools/style.sh

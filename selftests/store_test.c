@@ -1,96 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The database on a real file system, whole and damaged, full, read-only, taken
- * by somebody else and cut off: what was committed is there, what was not is not,
- * and no old file is ever thrown away.
+ * The rows and the history: what was committed is there, what was not is not, on
+ * a full disk and after a kill too, and the log stays small.  What the database
+ * may find in its place is place_test.c's.
  */
-#include "selftests/harness.h"
+#include "selftests/store_rows.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <glob.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-
-#include "bpf/request.h"
-#include "userspace/edge/store.h"
-
-#define PLACE "/tmp/ipamd-test-store"
-#define FILE_ PLACE "/ipamd.db"
-
-static char aside[4096];
-
-/* A small file system of its own, gone with the process. */
-static void make_place(const char *options)
-{
-	CHECK_EQ(unshare(CLONE_NEWNS), 0);
-	mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
-	mkdir(PLACE, 0700);
-	CHECK_EQ(mount("tmpfs", PLACE, "tmpfs", 0, options), 0);
-}
-
-static struct store *open_store(int expected)
-{
-	struct store *s = NULL;
-
-	CHECK_EQ(store_open(FILE_, aside, &s), expected);
-	return s;
-}
-
-static struct store_row row_of(unsigned int n, enum store_state state)
-{
-	struct store_row row = {
-		.address = {4, {10, 0, (uint8_t)(n >> 8), (uint8_t)n}},
-		.pool = "default",
-		.state = state,
-		.ready_at_ms = 1000 + n,
-		.gen = n,
-	};
-	struct ipamd_request req;
-
-	request_init(&req, IPAMD_CLAIM);
-	request_attachment(&req, "net", "0123456789abcdef", "eth0", 77 + n);
-	request_pod(&req, "default", "web-1", "8f6d");
-	req.who.label[0] = '\0';
-	memset(req.who.label, 0, sizeof(req.who.label));
-	req.who.netns_cookie = UINT64_MAX - n;
-	row.who = req.who;
-	return row;
-}
-
-static void put_rows(struct store *s, unsigned int from, unsigned int to)
-{
-	CHECK_EQ(store_begin(s, true), 0);
-	for (unsigned int n = from; n < to; n++) {
-		struct store_row row = row_of(n, STORE_HELD);
-
-		CHECK_EQ(store_put(s, &row), 0);
-	}
-	CHECK_EQ(store_commit(s), 0);
-}
-
-static int count_one(void *ctx, const struct store_row *row)
-{
-	(void)row;
-	++*(unsigned int *)ctx;
-	return 0;
-}
-
-static unsigned int count_rows(struct store *s)
-{
-	unsigned int n = 0;
-
-	CHECK_EQ(store_each(s, count_one, &n), 0);
-	return n;
-}
 
 TEST(rows_come_back_as_they_were_put)
 {
 	struct store_row in = row_of(300, STORE_HELD), out;
 	struct store *s;
 
+	strcpy(in.note, "adopted");
 	make_place(NULL);
 	s = open_store(STORE_MADE);
 	CHECK_EQ(store_begin(s, true), 0);
@@ -106,8 +30,72 @@ TEST(rows_come_back_as_they_were_put)
 	CHECK_EQ(out.gen, 300);
 	CHECK(!memcmp(&in.who, &out.who, sizeof(in.who)));
 	CHECK(!strcmp(out.pool, "default"));
+	CHECK(!strcmp(out.note, "adopted"));
+	CHECK(!out.fixed_pod[0]);
 	in.address.bytes[3]++;
 	CHECK_EQ(store_get(s, &in.address, &out), STORE_ABSENT);
+	store_close(s);
+}
+
+TEST(a_fixed_address_stays_so_in_every_state)
+{
+	struct store *s;
+
+	make_place(NULL);
+	s = open_store(STORE_MADE);
+	for (int state = STORE_STOCK; state <= STORE_QUARANTINE; state++) {
+		struct store_row in = row_of(1, (enum store_state)state), out;
+
+		strcpy(in.fixed_space, "default");
+		memset(in.fixed_pod, 'p', sizeof(in.fixed_pod) - 1);
+		CHECK_EQ(store_begin(s, false), 0);
+		CHECK_EQ(store_put(s, &in), 0);
+		CHECK_EQ(store_commit(s), 0);
+		CHECK_EQ(store_get(s, &in.address, &out), 0);
+		CHECK_EQ(out.state, state);
+		CHECK(!strcmp(in.fixed_space, out.fixed_space));
+		CHECK(!strcmp(in.fixed_pod, out.fixed_pod));
+	}
+	store_close(s);
+}
+
+TEST(a_field_without_an_end_is_cut_and_can_be_read)
+{
+	struct store_row in = row_of(1, STORE_HELD), out;
+	struct store *s;
+
+	make_place(NULL);
+	s = open_store(STORE_MADE);
+	memset(in.who.pod, 'p', sizeof(in.who.pod));
+	memset(in.who.network, 'n', sizeof(in.who.network));
+	memset(in.note, 'x', sizeof(in.note));
+	CHECK_EQ(store_begin(s, true), 0);
+	CHECK_EQ(store_put(s, &in), 0);
+	CHECK_EQ(store_hold_begin(s, &in.address, &in.who, 1, 0), 0);
+	CHECK_EQ(store_commit(s), 0);
+	CHECK_EQ(store_get(s, &in.address, &out), 0);
+	CHECK_EQ(strlen(out.who.pod), sizeof(out.who.pod) - 1);
+	CHECK_EQ(strlen(out.note), sizeof(out.note) - 1);
+	store_close(s);
+	store_close(open_store(0));
+}
+
+TEST(after_a_failed_change_nothing_of_the_transaction_is_kept)
+{
+	struct store_row good = row_of(1, STORE_STOCK), bad = row_of(2, (enum store_state)9);
+	struct store *s;
+
+	make_place(NULL);
+	s = open_store(STORE_MADE);
+	CHECK_EQ(store_begin(s, true), 0);
+	CHECK_EQ(store_put(s, &good), 0);
+	CHECK_EQ(store_put(s, &bad), -ENOTRECOVERABLE);
+	good.address.bytes[3]++;
+	CHECK_EQ(store_put(s, &good), -ENOTRECOVERABLE);
+	CHECK_EQ(store_commit(s), -ENOTRECOVERABLE);
+	CHECK_EQ(count_rows(s), 0);
+	put_rows(s, 0, 2);
+	CHECK_EQ(count_rows(s), 2);
 	store_close(s);
 }
 
@@ -196,125 +184,121 @@ TEST(history_tells_who_had_it_and_what_nobody_saw)
 	store_close(s);
 }
 
-/* --- Damage ---------------------------------------------------------------------------- */
-
-static void make_with_rows(void)
+TEST(a_hold_whose_end_nobody_saw_ends_as_unknown)
 {
+	struct store_row row = row_of(1, STORE_HELD), other = row_of(2, STORE_HELD);
+	unsigned int n = 0;
 	struct store *s;
 
 	make_place(NULL);
 	s = open_store(STORE_MADE);
-	put_rows(s, 0, 500);
+	CHECK_EQ(store_begin(s, false), 0);
+	CHECK_EQ(store_hold_begin(s, &row.address, &row.who, 0, 0), 0);
+	CHECK_EQ(store_hold_begin(s, &other.address, &other.who, 70, 0), 0);
+	CHECK_EQ(store_hold_begin(s, &row.address, &row.who, 500, 2), 0);
+	CHECK_EQ(store_commit(s), 0);
+
+	CHECK_EQ(store_hold_each(s, &row.address, keep_hold, &n), 0);
+	CHECK_EQ(n, 2);
+	CHECK(!strcmp(holds[0].end, "unknown"));
+	CHECK_EQ(holds[0].from_ms, 0);
+	CHECK_EQ(holds[0].to_ms, 0);
+	CHECK(!holds[1].end[0]);
+	CHECK_EQ(holds[1].missed, 2);
+
+	n = 0; /* the open ones, each with its address */
+	CHECK_EQ(store_hold_open_each(s, keep_hold, &n), 0);
+	CHECK_EQ(n, 2);
+	if (addr_compare(&holds[0].address, &row.address))
+		holds[2] = holds[0], holds[0] = holds[1], holds[1] = holds[2];
+	CHECK(!addr_compare(&holds[0].address, &row.address));
+	CHECK_EQ(holds[0].from_ms, 500);
+	CHECK(!addr_compare(&holds[1].address, &other.address));
+	CHECK_EQ(holds[1].from_ms, 70);
 	store_close(s);
 }
 
-static unsigned int count_files(const char *pattern)
+static unsigned int forget(struct store *s, uint64_t before_ms)
 {
-	glob_t g;
-	unsigned int n;
+	unsigned int n = 0;
 
-	if (glob(pattern, 0, NULL, &g))
-		return 0;
-	n = (unsigned int)g.gl_pathc;
-	globfree(&g);
+	CHECK_EQ(store_begin(s, false), 0);
+	CHECK_EQ(store_hold_forget(s, before_ms, &n), 0);
+	CHECK_EQ(store_commit(s), 0);
 	return n;
 }
 
-static void check_replaced(void)
+TEST(holds_are_forgotten_a_thousand_at_a_time_and_the_oldest_first)
 {
-	struct store *s = open_store(STORE_REPLACED);
-	struct stat st;
-
-	CHECK_EQ(count_rows(s), 0);
-	CHECK_EQ(stat(aside, &st), 0);
-	CHECK_EQ(count_files(FILE_ ".damaged-*"), 1);
-	store_close(s);
-	s = open_store(0);
-	store_close(s);
-}
-
-TEST(garbage_is_moved_aside)
-{
-	FILE *f;
-
-	make_place(NULL);
-	f = fopen(FILE_, "w");
-	CHECK(f);
-	for (int i = 0; i < 1000; i++)
-		fputs("not a database ", f);
-	fclose(f);
-	check_replaced();
-}
-
-TEST(a_damaged_page_is_found_at_start)
-{
-	static const char junk[4096] = {1, 2, 3, 4};
-	int fd;
-
-	make_with_rows();
-	fd = open(FILE_, O_WRONLY);
-	CHECK_EQ(pwrite(fd, junk, sizeof(junk), 8 * 4096), sizeof(junk));
-	close(fd);
-	check_replaced();
-}
-
-TEST(a_truncated_file_is_found_at_start)
-{
-	struct stat st;
-
-	make_with_rows();
-	CHECK_EQ(stat(FILE_, &st), 0);
-	CHECK_EQ(truncate(FILE_, st.st_size / 2 + 100), 0);
-	check_replaced();
-}
-
-TEST(an_empty_file_is_a_new_database)
-{
+	struct store_row row = row_of(1, STORE_HELD);
+	unsigned int n = 0;
 	struct store *s;
-	int fd;
 
 	make_place(NULL);
-	fd = open(FILE_, O_CREAT | O_WRONLY, 0600);
-	close(fd);
 	s = open_store(STORE_MADE);
+	CHECK_EQ(store_begin(s, false), 0);
+	for (unsigned int i = 0; i < 1500; i++) {
+		CHECK_EQ(store_hold_begin(s, &row.address, &row.who, 3000 - 2 * i, 0), 0);
+		CHECK_EQ(store_hold_end(s, &row.address, 3001 - 2 * i, "released"), 0);
+	}
+	CHECK_EQ(store_hold_begin(s, &row.address, &row.who, 1, 0), 0);
+	CHECK_EQ(store_commit(s), 0);
+	CHECK_EQ(forget(s, 3), 0);
+	CHECK_EQ(forget(s, 5), 1);
+	CHECK_EQ(forget(s, 2995), 1000);
+	CHECK_EQ(forget(s, 2995), 495);
+	CHECK_EQ(forget(s, 2995), 0);
+	CHECK_EQ(store_hold_each(s, &row.address, keep_hold, &n), 0);
+	CHECK_EQ(n, 5);
+	CHECK_EQ(holds[0].to_ms, 3001);
+	CHECK(!holds[4].end[0]);
 	store_close(s);
 }
 
-TEST(a_newer_schema_is_not_touched)
-{
-	static const unsigned char version[4] = {0, 0, 0, 99}; /* at byte 60 of the header */
-	struct stat before, after;
-	int fd;
+/* --- The log -------------------------------------------------------------------------- */
 
-	make_with_rows();
-	fd = open(FILE_, O_WRONLY);
-	CHECK_EQ(pwrite(fd, version, sizeof(version), 60), sizeof(version));
-	close(fd);
-	CHECK_EQ(stat(FILE_, &before), 0);
-	open_store(STORE_NEWER);
-	CHECK_EQ(stat(FILE_, &after), 0);
-	CHECK_EQ(before.st_size, after.st_size);
-	CHECK_EQ(count_files(FILE_ ".damaged-*"), 0);
+TEST(the_log_stays_small_over_a_hundred_thousand_transactions)
+{
+	int64_t most = 0;
+	struct store *s;
+
+	alarm(600); /* a slow machine under a sanitizer */
+	make_place(NULL);
+	s = open_store(STORE_MADE);
+	for (unsigned int n = 0; n < 100000; n++) {
+		struct store_row row = row_of(n % 4096, STORE_HELD);
+
+		CHECK_EQ(store_begin(s, n % 100 == 0), 0);
+		CHECK_EQ(store_put(s, &row), 0);
+		CHECK_EQ(store_commit(s), 0);
+		if (n % 100 == 0 && size_of(DATABASE "-wal") > most)
+			most = size_of(DATABASE "-wal");
+	}
+	CHECK(most > 65536);
+	CHECK(most < 5 << 20);
+	CHECK_EQ(store_idle(s), 0);
+	CHECK_EQ(size_of(DATABASE "-wal"), 0);
+	CHECK_EQ(count_rows(s), 4096);
+	store_close(s);
 }
 
-TEST(a_second_process_is_refused)
+TEST(a_log_left_by_a_kill_is_emptied_when_idle)
 {
 	struct store *s;
-	int status;
 	pid_t pid;
 
 	make_place(NULL);
-	s = open_store(STORE_MADE);
 	pid = fork();
 	if (!pid) {
-		struct store *other = NULL;
-
-		_exit(store_open(FILE_, aside, &other) == STORE_LOCKED ? 0 : 1);
+		put_rows(open_store(STORE_MADE), 0, 2000);
+		_exit(0);
 	}
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
-	put_rows(s, 0, 3);
-	CHECK_EQ(count_rows(s), 3);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	CHECK(size_of(DATABASE "-wal") > 2 * 65536);
+	s = open_store(0);
+	CHECK_EQ(count_rows(s), 2000);
+	CHECK_EQ(store_idle(s), 0);
+	CHECK_EQ(size_of(DATABASE "-wal"), 0);
 	store_close(s);
 }
 
@@ -347,32 +331,6 @@ TEST(a_full_disk_is_told_and_loses_nothing)
 	CHECK_EQ(count_rows(s), kept);
 	put_rows(s, kept, kept + 5);
 	store_close(s);
-}
-
-TEST(a_read_only_disk_is_told)
-{
-	struct store *s = NULL;
-
-	make_with_rows();
-	CHECK_EQ(mount("tmpfs", PLACE, "tmpfs", MS_REMOUNT | MS_RDONLY, NULL), 0);
-	CHECK_EQ(store_open(FILE_, aside, &s), -EROFS);
-	CHECK_EQ(count_files(FILE_ ".damaged-*"), 0);
-}
-
-TEST(no_directory_is_told)
-{
-	struct store *s = NULL;
-
-	CHECK_EQ(store_open("/nonexistent/ipamd.db", aside, &s), -ENOENT);
-}
-
-TEST(a_symlink_in_its_place_is_refused)
-{
-	struct store *s = NULL;
-
-	make_place(NULL);
-	CHECK_EQ(symlink("/etc/passwd", FILE_), 0);
-	CHECK(store_open(FILE_, aside, &s) < 0);
 }
 
 /* Every commit that was answered is there after SIGKILL, whenever it comes. */
@@ -414,13 +372,6 @@ TEST(what_was_acknowledged_survives_a_kill)
 		}
 		store_close(s);
 	}
-}
-
-TEST(every_outcome_is_explained)
-{
-	for (int i = STORE_MADE; i <= STORE_ABSENT; i++)
-		CHECK(strcmp(store_explain(i), "unknown outcome"));
-	CHECK(!strcmp(store_explain(-ENOSPC), strerror(ENOSPC)));
 }
 
 TEST_MAIN

@@ -12,6 +12,7 @@
 #	IPAMD_VM_KERNEL	bzImage to boot instead; SERIES then is just a label
 #	IPAMD_VM_LIMIT	seconds for each program (300)
 #	IPAMD_VM_TOTAL	seconds for the whole machine (900)
+#	IPAMD_VM_DAEMON	the ipamd for those programs that start one
 #
 # There are no kernel modules, other files or dlopen-ed libraries in there.
 # Needs qemu-system-x86, busybox-static, cpio, and apt's lists for a download.
@@ -62,11 +63,11 @@ root=$tmp/root
 mkdir "$root"
 (cd "$root" && mkdir bin dev proc run sys t tmp)
 cp "$(command -v busybox)" "$root/bin/busybox" || die "no busybox"
-for prog; do
+for prog in "$@" ${IPAMD_VM_DAEMON:+"$IPAMD_VM_DAEMON"}; do
 	name=${prog##*/}
 	[ ! -e "$root/t/$name" ] || die "two programs named $name"
 	cp -L "$prog" "$root/t/$name" || die "cannot copy $prog"
-	echo "$name" >>"$root/programs"
+	[ "$prog" = "${IPAMD_VM_DAEMON:-}" ] || echo "$name" >>"$root/programs"
 	# ldd fails for a static program and prints no path then
 	ldd "$prog" 2>/dev/null | sed -n 's/ (0x.*//; s/.*[[:space:]]//; /^\//p' |
 		while read -r lib; do cp -L --parents "$lib" "$root"; done
@@ -74,7 +75,7 @@ done
 echo "$limit" >"$root/limit"
 cat >"$root/init" <<'EOF'
 #!/bin/busybox sh
-export PATH=/bin HOME=/tmp
+export PATH=/bin HOME=/tmp IPAMD=/t/ipamd
 /bin/busybox --install -s /bin
 mount -t devtmpfs dev /dev
 exec </dev/null >/dev/console 2>&1

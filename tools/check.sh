@@ -20,7 +20,8 @@ export TALLY=$O/tally
 
 # --- What is missing --------------------------------------------------------
 
-need="gcc make pkg-config clang llvm bpftool libbpf-dev libsqlite3-dev clang-format shellcheck patch jq
+need="gcc make pkg-config clang llvm bpftool libbpf-dev libsqlite3-dev libmnl-dev libjansson-dev
+	libevent-dev curl strace clang-format shellcheck patch jq
 	bsdextrautils qemu-system-x86 busybox-static cpio"
 missing=
 for p in $need; do
@@ -90,9 +91,10 @@ if [ -z "$QUICK" ]; then
 	for series in 6.1 6.12; do
 		cat >$O/kernel-$series <<-EOT
 			#!/bin/sh
-			export IPAMD_VM_LIMIT=900 IPAMD_VM_TOTAL=1400
+			export IPAMD_VM_LIMIT=900 IPAMD_VM_TOTAL=1600 IPAMD_VM_DAEMON=$O/userspace/ipamd
 			exec selftests/vm.sh $series $O/selftests/load_test $O/selftests/claim_test \
-				$O/selftests/step_test $O/selftests/pin_test $O/selftests/move_test
+				$O/selftests/step_test $O/selftests/pin_test $O/selftests/move_test \
+				$O/selftests/netns_test $O/selftests/manager_test
 		EOT
 		chmod +x $O/kernel-$series
 		stage "kernel $series" on_kernel $series

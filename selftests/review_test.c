@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What must hold where two truths of the real ipamd could drift apart: kills in the
+ * middle of a recovery, configurations that change under addresses in use, rows of
+ * another boot, ids that were given again.
+ */
+#include "selftests/harness.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bpf/slot.h"
+#include "selftests/node.h"
+#include "userspace/base/cleanup.h"
+#include "userspace/base/clock.h"
+#include "userspace/edge/store.h"
+
+static uint64_t now_ms(void)
+{
+	return slot_now_ms(clock_boot_ns());
+}
+
+static long long balance(const char *key)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "balance.%s", key);
+	return node_number("/v1/status", path);
+}
+
+static void address_of(const struct ipamd_request *req, char ret[ADDR_TEXT])
+{
+	struct addr a = {.family = 4};
+
+	memcpy(a.bytes, req->lease[IPAMD_V4].address, 16);
+	addr_print(&a, ret);
+}
+
+static int fix(const char *address, const char *pod)
+{
+	char path[256];
+	int code = 0;
+
+	snprintf(path, sizeof(path), "/v1/fix?address=%s&namespace=default&pod=%s", address, pod);
+	json_decref(node_ask("POST", path, &code));
+	return code;
+}
+
+/* The word of the slot that has the address, as the map says; 0: none has it. */
+static uint64_t word_with(const char *text, struct ipamd_pool *ret)
+{
+	auto_pin struct pin *pin = node_pins();
+	struct ipamd_address a;
+	struct addr wanted;
+
+	CHECK_EQ(addr_parse(text, &wanted), 0);
+	for (unsigned int slot = 0; slot < pin->meta->slots; slot++) {
+		uint64_t word = mem_load(&pin->words[slot]);
+
+		if (slot_state(word) == IPAMD_EMPTY || pin_address(pin, slot, &a) ||
+		    memcmp(a.bytes, wanted.bytes, 4))
+			continue;
+		if (ret)
+			*ret = pin->pools[slot_pool(word)];
+		return word;
+	}
+	return 0;
+}
+
+/* The maps are gone, as after an umount; what ends with the boot stays. */
+static void lose_maps(void)
+{
+	CHECK_EQ(system("rm -rf " NODE_PINS), 0);
+}
+
+static int age(void *ctx, const struct store_row *row)
+{
+	struct store_row *ret = ctx;
+
+	if (row->state == STORE_COOLING)
+		*ret = *row;
+	return 0;
+}
+
+/* As after a reboot; a row that cools does so until later than this boot is old. */
+static void reboot(void)
+{
+	struct store *store;
+	struct store_row row = {0};
+	struct store_meta meta;
+	char aside[4096];
+
+	lose_maps();
+	CHECK(!unlink(NODE_RUN "/served"));
+	CHECK_EQ(store_open(NODE_DB, aside, &store), 0);
+	CHECK_EQ(store_get_meta(store, &meta), 0);
+	CHECK_EQ(store_each(store, age, &row), 0);
+	strcpy(meta.boot_id, "another-boot");
+	CHECK_EQ(store_begin(store, true), 0);
+	CHECK_EQ(store_put_meta(store, &meta), 0);
+	row.ready_at_ms += 30 * 86400000ULL;
+	if (row.address.family)
+		CHECK_EQ(store_put(store, &row), 0);
+	CHECK_EQ(store_commit(store), 0);
+	store_close(store);
+}
+
+/* --- The start ---------------------------------------------------------------------- */
+
+TEST(a_pool_that_was_renamed_over_a_reboot_serves_its_stock)
+{
+	pid_t pid;
+
+	node_make();
+	node_configure("[pool old]\nsubnet = 10.77.0.0/24\nlow = 5\nhigh = 20\ncooldown = 1s\n");
+	pid = node_up();
+	CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	reboot();
+	node_configure("[pool new]\nsubnet = 10.77.0.0/24\nlow = 5\nhigh = 20\ncooldown = 1s\n");
+	pid = node_up();
+	CHECK(balance("ready") >= 5);
+	CHECK_EQ(node_number("/v1/status", "pools.0.fixed_free"), 0);
+	for (unsigned int i = 0; i < 5; i++)
+		CHECK_EQ(node_claim(i, NULL, NULL), IPAMD_OK);
+	node_end(pid, SIGTERM);
+}
+
+TEST(a_deadline_of_another_boot_is_not_counted_in_this_one)
+{
+	struct ipamd_request req;
+	char address[ADDR_TEXT];
+	pid_t pid;
+
+	node_make();
+	node_configure("[pool default]\nsubnet = 10.77.0.0/24\nlow = 5\nhigh = 20\n"
+		       "cooldown = 600s\n");
+	pid = node_up();
+	CHECK_EQ(node_claim(1, NULL, &req), IPAMD_OK);
+	address_of(&req, address);
+	CHECK_EQ(node_release(1), IPAMD_OK);
+	CHECK(node_until(balance("cooling") == 1));
+	CHECK_EQ(node_end(pid, SIGTERM), 0);
+	reboot();
+	for (int i = 0; i < 2; i++) {
+		uint64_t word;
+
+		pid = node_up();
+		CHECK_EQ(balance("cooling"), 1);
+		word = word_with(address, NULL);
+		CHECK(slot_time(word) > now_ms() + 500000);
+		CHECK(slot_time(word) <= now_ms() + 600000);
+		CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	}
+}
+
+TEST(a_hold_that_is_restored_dies_with_the_namespace_that_has_its_address)
+{
+	struct node_pod first, second;
+	struct ipamd_request req;
+	char address[ADDR_TEXT], with_prefix[ADDR_TEXT + 4];
+	pid_t pid;
+
+	node_make();
+	pid = node_up();
+	node_pod_start(&first);
+	node_pod_start(&second);
+	CHECK_EQ(node_pod_claim(&first, 1, &req), IPAMD_OK);
+	address_of(&req, address);
+	CHECK(node_until(node_number("/v1/status", "pools.0.held") == 1)); /* written down */
+	CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	/* While nobody wrote it down the second got the address of the first. */
+	node_pod_end(&first);
+	snprintf(with_prefix, sizeof(with_prefix), "%s/32", address);
+	node_pod_address(&second, with_prefix);
+	lose_maps();
+	pid = node_up();
+	CHECK(node_until(node_number("/v1/status", "up_ms") > 2000)); /* has asked for ids */
+	CHECK_EQ(balance("held"), 1);
+	CHECK_EQ(node_number("/v1/status", "reclaimed"), 0);
+	node_pod_end(&second);
+	CHECK(node_until(balance("held") == 0));
+	node_end(pid, SIGTERM);
+}
+
+TEST(the_doubt_after_a_lost_map_outlives_the_manager)
+{
+	pid_t pid;
+
+	node_make();
+	pid = node_up();
+	CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	lose_maps();
+	for (int i = 0; i < 2; i++) {
+		pid = node_up();
+		CHECK_EQ(balance("ready"), 0);
+		CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	}
+	pid = node_up();
+	CHECK_EQ(fix("10.77.0.99", "db-0"), 409); /* it comes new into stock, and cools too */
+	CHECK(slot_time(word_with("10.77.0.99", NULL)) > now_ms() + 60000);
+	node_end(pid, SIGTERM);
+}
+
+/* The mark that the manager leaves for its next start, made to say that the doubt is over. */
+static void end_doubt(void)
+{
+	char boot_id[40] = "";
+	unsigned long long until = 0;
+	FILE *f = fopen(NODE_RUN "/served", "r");
+
+	CHECK(f && fscanf(f, "%39s %llu", boot_id, &until) == 2 && !fclose(f));
+	CHECK(until > now_ms() + 100000);
+	f = fopen(NODE_RUN "/served", "w");
+	CHECK(f && fprintf(f, "%s 1\n", boot_id) > 0 && !fclose(f));
+}
+
+TEST(the_doubt_after_a_lost_map_ends_with_a_second_look)
+{
+	struct node_pod pod;
+	pid_t pid;
+
+	node_make();
+	pid = node_up();
+	CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	lose_maps();
+	pid = node_up();
+	node_pod_start(&pod);
+	node_pod_address(&pod, "10.77.0.2/32"); /* claimed from the lost map */
+	CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	end_doubt(); /* the longest ADD is over */
+	pid = node_up();
+	CHECK(node_until(slot_state(word_with("10.77.0.2", NULL)) == IPAMD_QUARANTINE));
+	CHECK_EQ(fix("10.77.0.99", "db-0"), 200);
+	node_pod_end(&pod);
+	node_end(pid, SIGTERM);
+}
+
+TEST(a_kill_in_a_recovery_makes_nothing_ready)
+{
+	pid_t pid;
+
+	node_make();
+	pid = node_up();
+	CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	lose_maps();
+	for (useconds_t us = 0; us < 100000; us += 2000) {
+		pid = node_start(NULL);
+		usleep(us); /* where the kill comes, not a wait */
+		node_end(pid, SIGKILL);
+	}
+	pid = node_up();
+	CHECK_EQ(balance("ready"), 0);
+	CHECK(balance("cooling") >= 5);
+	node_end(pid, SIGTERM);
+}
+
+TEST_MAIN
