@@ -118,6 +118,9 @@ tests: $(all-tests)
 torture: $(O)/selftests/torture_test
 	$(Q)CLAIMS=$${CLAIMS:-100000000} TEST_SECONDS=86400 $<
 
+fuzz:
+	$(Q)FUZZ_SECONDS=$${FUZZ_SECONDS:-60} selftests/fuzz.sh
+
 bench: $(O)/selftests/bench $(O)/selftests/manager_bench $(O)/userspace/ipamd
 	$(Q)$(O)/selftests/bench && $(O)/selftests/manager_bench
 
@@ -137,12 +140,12 @@ clean:
 	$(Q)rm -rf $(O)
 
 help:
-	@echo 'make [all|check|torture|bench|style|lint|install|clean]'
+	@echo 'make [all|check|torture|fuzz|bench|style|lint|install|clean]'
 	@echo '     V=1 O=dir CROSS_COMPILE=prefix- CFLAGS= DESTDIR= PREFIX='
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
 FORCE:
-.PHONY: all check tests torture bench style lint install install-man clean help FORCE
+.PHONY: all check tests torture fuzz bench style lint install install-man clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:

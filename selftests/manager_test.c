@@ -209,6 +209,25 @@ TEST(a_dead_namespace_gives_its_address_back)
 	node_end(pid, SIGTERM);
 }
 
+/* Within the millisecond often enough: the claim is then no older than the question. */
+TEST(a_pod_that_dies_as_it_claims_gives_its_address_back)
+{
+	struct node_pod pod;
+	pid_t pid;
+
+	node_make();
+	pid = node_up();
+	for (unsigned int i = 1; i <= 5; i++) {
+		/* And with the kernel at rest, or it takes its time to bury the last one. */
+		CHECK(node_until(pool("cooling") == 0));
+		node_pod_start(&pod);
+		CHECK(node_until(node_pod_claim(&pod, i, NULL) == IPAMD_OK));
+		node_pod_end(&pod);
+		CHECK(node_until(node_number("/v1/status", "reclaimed") == i));
+	}
+	CHECK_EQ(node_end(pid, SIGTERM), 0);
+}
+
 TEST(a_pod_that_died_while_it_was_away_is_found_at_the_start)
 {
 	struct node_pod pod, other;

@@ -16,9 +16,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "bpf/request.h"
@@ -30,6 +32,11 @@
 #include "userspace/core/recover.h"
 
 enum { COOLDOWN_MS = 600000 };
+
+#define POOLS                                                                   \
+	"[pool default]\nsubnet = 10.77.0.0/24\ncooldown = 600s\nlow = 3\n"     \
+	"high = 6\n[pool dual]\nsubnet = 10.78.0.0/24\nsubnet = fd00:78::/64\n" \
+	"cooldown = 600s\nlow = 1\nhigh = 3\n"
 
 /* --- What is there before ------------------------------------------------------------ */
 
@@ -104,80 +111,70 @@ struct cell {
 	const struct fates *then;
 };
 
-#define STARTS(says, also, then)           \
-	{                                  \
-		false, says, also, &(then) \
-	}
-#define REFUSES(says, then)               \
-	{                                 \
-		true, says, NULL, &(then) \
-	}
+/* clang-format off */
+#define STARTS(says, also, then) {false, says, also, &(then)}
+#define REFUSES(says, then)      {true, says, NULL, &(then)}
 
-static const struct cell cells[MAPS][DBS] =
-	{
-		[M_WHOLE] =
-			{
-				[D_WHOLE] = STARTS(SAYS_START, NULL, whole),
-				[D_MISSING] = STARTS(SAYS_MADE, NULL, whole),
-				[D_CORRUPT] = STARTS(SAYS_ASIDE, NULL, whole),
-				[D_TRUNCATED] = STARTS(SAYS_ASIDE, NULL, whole),
-				[D_EMPTY] = STARTS(SAYS_MADE, NULL, whole),
-				[D_READ_ONLY] = REFUSES(SAYS_RO, whole),
-				[D_FULL] = REFUSES(SAYS_FULL, whole),
-				[D_NEWER] = REFUSES(SAYS_NEWER, whole),
-				[D_OTHER_PAIR] = STARTS(SAYS_PAIR, NULL, whole),
-			},
-		[M_LOST] =
-			{
-				[D_WHOLE] = STARTS(SAYS_LOST, NULL, lost),
-				[D_MISSING] = STARTS(SAYS_LOST, SAYS_MADE, lost_both),
-				[D_CORRUPT] = STARTS(SAYS_LOST, SAYS_ASIDE, lost_both),
-				[D_TRUNCATED] = STARTS(SAYS_LOST, SAYS_ASIDE, lost_both),
-				[D_EMPTY] = STARTS(SAYS_LOST, SAYS_MADE, lost_both),
-				[D_READ_ONLY] = REFUSES(SAYS_RO, lost),
-				[D_FULL] = REFUSES(SAYS_FULL, lost),
-				[D_NEWER] = REFUSES(SAYS_NEWER, lost),
-				[D_OTHER_PAIR] =
-					STARTS(SAYS_LOST, NULL, lost), /* no map says otherwise */
-			},
-		[M_OTHER_BOOT] =
-			{
-				[D_WHOLE] = STARTS(SAYS_START, NULL, next_boot),
-				[D_MISSING] = STARTS(SAYS_MADE, NULL, first_start),
-				[D_CORRUPT] = STARTS(SAYS_ASIDE, NULL, next_boot_damaged),
-				[D_TRUNCATED] = STARTS(SAYS_ASIDE, NULL, next_boot_damaged),
-				[D_EMPTY] = STARTS(SAYS_MADE, NULL, first_start),
-				[D_READ_ONLY] = REFUSES(SAYS_RO, next_boot),
-				[D_FULL] = REFUSES(SAYS_FULL, next_boot),
-				[D_NEWER] = REFUSES(SAYS_NEWER, next_boot),
-				[D_OTHER_PAIR] = STARTS(SAYS_START, NULL, next_boot),
-			},
-		/* The database is not even looked at. */
-		[M_OTHER_LAYOUT] =
-			{
-				[D_WHOLE] = REFUSES(SAYS_MAPS, whole),
-				[D_MISSING] = REFUSES(SAYS_MAPS, whole),
-				[D_CORRUPT] = REFUSES(SAYS_MAPS, whole),
-				[D_TRUNCATED] = REFUSES(SAYS_MAPS, whole),
-				[D_EMPTY] = REFUSES(SAYS_MAPS, whole),
-				[D_READ_ONLY] = REFUSES(SAYS_MAPS, whole),
-				[D_FULL] = REFUSES(SAYS_MAPS, whole),
-				[D_NEWER] = REFUSES(SAYS_MAPS, whole),
-				[D_OTHER_PAIR] = REFUSES(SAYS_MAPS, whole),
-			},
-		[M_CLAIMING] =
-			{
-				[D_WHOLE] = STARTS(SAYS_START, NULL, whole),
-				[D_MISSING] = STARTS(SAYS_MADE, NULL, whole),
-				[D_CORRUPT] = STARTS(SAYS_ASIDE, NULL, whole),
-				[D_TRUNCATED] = STARTS(SAYS_ASIDE, NULL, whole),
-				[D_EMPTY] = STARTS(SAYS_MADE, NULL, whole),
-				[D_READ_ONLY] = REFUSES(SAYS_RO, whole),
-				[D_FULL] = REFUSES(SAYS_FULL, whole),
-				[D_NEWER] = REFUSES(SAYS_NEWER, whole),
-				[D_OTHER_PAIR] = STARTS(SAYS_PAIR, NULL, whole),
-			},
+static const struct cell cells[MAPS][DBS] = {
+	[M_WHOLE] = {
+		[D_WHOLE]        = STARTS(SAYS_START, NULL, whole),
+		[D_MISSING]      = STARTS(SAYS_MADE, NULL, whole),
+		[D_CORRUPT]      = STARTS(SAYS_ASIDE, NULL, whole),
+		[D_TRUNCATED]    = STARTS(SAYS_ASIDE, NULL, whole),
+		[D_EMPTY]        = STARTS(SAYS_MADE, NULL, whole),
+		[D_READ_ONLY]    = REFUSES(SAYS_RO, whole),
+		[D_FULL]         = REFUSES(SAYS_FULL, whole),
+		[D_NEWER]        = REFUSES(SAYS_NEWER, whole),
+		[D_OTHER_PAIR]   = STARTS(SAYS_PAIR, NULL, whole),
+	},
+	/* No map is there to say that the database is another one's. */
+	[M_LOST] = {
+		[D_WHOLE]        = STARTS(SAYS_LOST, NULL, lost),
+		[D_MISSING]      = STARTS(SAYS_LOST, SAYS_MADE, lost_both),
+		[D_CORRUPT]      = STARTS(SAYS_LOST, SAYS_ASIDE, lost_both),
+		[D_TRUNCATED]    = STARTS(SAYS_LOST, SAYS_ASIDE, lost_both),
+		[D_EMPTY]        = STARTS(SAYS_LOST, SAYS_MADE, lost_both),
+		[D_READ_ONLY]    = REFUSES(SAYS_RO, lost),
+		[D_FULL]         = REFUSES(SAYS_FULL, lost),
+		[D_NEWER]        = REFUSES(SAYS_NEWER, lost),
+		[D_OTHER_PAIR]   = STARTS(SAYS_LOST, NULL, lost),
+	},
+	[M_OTHER_BOOT] = {
+		[D_WHOLE]        = STARTS(SAYS_START, NULL, next_boot),
+		[D_MISSING]      = STARTS(SAYS_MADE, NULL, first_start),
+		[D_CORRUPT]      = STARTS(SAYS_ASIDE, NULL, next_boot_damaged),
+		[D_TRUNCATED]    = STARTS(SAYS_ASIDE, NULL, next_boot_damaged),
+		[D_EMPTY]        = STARTS(SAYS_MADE, NULL, first_start),
+		[D_READ_ONLY]    = REFUSES(SAYS_RO, next_boot),
+		[D_FULL]         = REFUSES(SAYS_FULL, next_boot),
+		[D_NEWER]        = REFUSES(SAYS_NEWER, next_boot),
+		[D_OTHER_PAIR]   = STARTS(SAYS_START, NULL, next_boot),
+	},
+	/* The database is not even looked at: it is damaged, or not, after the mending. */
+	[M_OTHER_LAYOUT] = {
+		[D_WHOLE]        = REFUSES(SAYS_MAPS, whole),
+		[D_MISSING]      = REFUSES(SAYS_MAPS, whole),
+		[D_CORRUPT]      = REFUSES(SAYS_MAPS, whole),
+		[D_TRUNCATED]    = REFUSES(SAYS_MAPS, whole),
+		[D_EMPTY]        = REFUSES(SAYS_MAPS, whole),
+		[D_READ_ONLY]    = REFUSES(SAYS_MAPS, whole),
+		[D_FULL]         = REFUSES(SAYS_MAPS, whole),
+		[D_NEWER]        = REFUSES(SAYS_MAPS, whole),
+		[D_OTHER_PAIR]   = REFUSES(SAYS_MAPS, whole),
+	},
+	[M_CLAIMING] = {
+		[D_WHOLE]        = STARTS(SAYS_START, NULL, whole),
+		[D_MISSING]      = STARTS(SAYS_MADE, NULL, whole),
+		[D_CORRUPT]      = STARTS(SAYS_ASIDE, NULL, whole),
+		[D_TRUNCATED]    = STARTS(SAYS_ASIDE, NULL, whole),
+		[D_EMPTY]        = STARTS(SAYS_MADE, NULL, whole),
+		[D_READ_ONLY]    = REFUSES(SAYS_RO, whole),
+		[D_FULL]         = REFUSES(SAYS_FULL, whole),
+		[D_NEWER]        = REFUSES(SAYS_NEWER, whole),
+		[D_OTHER_PAIR]   = STARTS(SAYS_PAIR, NULL, whole),
+	},
 };
+/* clang-format on */
 
 /* --- The scene ---------------------------------------------------------------------------- */
 
@@ -331,9 +328,7 @@ static void make_scene(void)
 	pid_t pid;
 
 	node_make();
-	node_configure("[pool default]\nsubnet = 10.77.0.0/24\ncooldown = 600s\nlow = 3\n"
-		       "high = 6\n[pool dual]\nsubnet = 10.78.0.0/24\nsubnet = fd00:78::/64\n"
-		       "cooldown = 600s\nlow = 1\nhigh = 3\n");
+	node_configure(POOLS);
 	pid = node_up();
 	make_live();
 	make_dual();
@@ -824,6 +819,113 @@ TEST(a_lost_map_is_not_filled_up)
 	turns = node_number("/v1/status", "up_ms") / 1000;
 	CHECK(node_until(node_number("/v1/status", "up_ms") / 1000 >= turns + 3));
 	CHECK_EQ(node_number("/v1/status", "balance.slots_used"), used);
+}
+
+TEST(a_map_of_another_size_is_moved_whole)
+{
+	for (int i = 0; i < 2; i++) {
+		pid_t pid;
+
+		if (!i)
+			make_scene();
+		node_configure(i ? "slots = 256\n" POOLS : "slots = 1024\n" POOLS);
+		scene.started_ms = slot_now_ms(clock_boot_ns());
+		pid = node_up();
+		CHECK_EQ(node_number("/v1/status", "slots"), i ? 256 : 1024);
+		if (i)
+			check_fates(&whole);
+		else
+			CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	}
+}
+
+TEST(a_claim_left_over_is_said)
+{
+	make_scene();
+	leave_claim();
+	start_again();
+	CHECK(node_until(node_log_has("a claim has not ended")));
+	check_fates(&whole);
+}
+
+/* Started again in the doubt about a lost map, which now ends in a moment. */
+static void start_in_doubt(unsigned int for_ms)
+{
+	char boot_id[40] = "";
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	CHECK(f && fscanf(f, "%39s", boot_id) == 1 && !fclose(f));
+	f = fopen(NODE_RUN "/served", "we");
+	CHECK(f && fprintf(f, "%s %llu\n", boot_id,
+			   (unsigned long long)slot_now_ms(clock_boot_ns()) + for_ms) > 0);
+	CHECK_EQ(fclose(f), 0);
+	start_again();
+}
+
+static __u64 word_of(const char *address)
+{
+	auto_pin struct pin *pin = node_pins();
+	struct addr a;
+	__u64 word;
+
+	CHECK_EQ(addr_parse(address, &a), 0);
+	return slot_of(pin, &a, &word) == IPAMD_NONE ? 0 : word;
+}
+
+/* An ADD that had claimed from the lost map configures what it got after the start. */
+TEST(the_second_look_finds_who_configured_an_address_of_a_lost_map)
+{
+	char cooling[ADDR_TEXT + 8];
+
+	make_scene();
+	node_lose_map();
+	start_again();
+	CHECK(WIFSIGNALED(node_end((pid_t)node_number("/v1/status", "pid"), SIGKILL)));
+	start_in_doubt(1500);
+	with_prefix(&scene.address[READY], cooling);
+	node_pod_address(&scene.live, cooling);
+	node_pod_address(&scene.live, "10.77.0.200/24");
+	CHECK(node_until(slot_state(word_of("10.77.0.200")) == IPAMD_HELD));
+	*strchr(cooling, '/') = '\0';
+	CHECK_EQ(slot_state(word_of(cooling)), IPAMD_QUARANTINE);
+	CHECK_EQ(node_number("/v1/status", "balance.holds"), 1);
+}
+
+/* All of one pool that is not held is FREE, and not before that time. */
+static bool none_is_ready_before(__u64 ms)
+{
+	auto_pin struct pin *pin = node_pins();
+	unsigned int free = 0;
+
+	for (unsigned int slot = 0; slot < pin->meta->slots; slot++) {
+		__u64 word = mem_load(&pin->words[slot]);
+
+		free += slot_state(word) == IPAMD_FREE;
+		if (slot_state(word) == IPAMD_FREE && slot_time(word) < ms)
+			return false;
+	}
+	return free;
+}
+
+TEST(nothing_of_a_lost_map_becomes_ready_before_the_second_look_succeeds)
+{
+	struct node_pod pod;
+	__u64 doubt;
+
+	node_make();
+	node_configure("[pool default]\nsubnet = 10.77.0.0/24\ncooldown = 0s\nlow = 5\n"
+		       "high = 5\n");
+	CHECK(WIFSIGNALED(node_end(node_up(), SIGKILL)));
+	node_pod_start(&pod);
+	/* Without it ipamd cannot look into the namespaces of our children. */
+	CHECK_EQ(prctl(PR_CAPBSET_DROP, CAP_SYS_PTRACE, 0, 0, 0), 0);
+	for (unsigned int i = 0; i < 5; i++)
+		CHECK_EQ(node_claim(i, NULL, NULL), IPAMD_OK);
+	doubt = slot_now_ms(clock_boot_ns()) + 500;
+	start_in_doubt(500);
+	CHECK(node_until(none_is_ready_before(doubt + 10000)));
+	CHECK(node_until(node_log_has("cools on until the namespaces can be read")));
+	CHECK(node_until(none_is_ready_before(slot_now_ms(clock_boot_ns()) + 9000)));
 }
 
 /* The map knows for whom it is, if not by name. */

@@ -256,4 +256,176 @@ TEST(a_kill_in_a_recovery_makes_nothing_ready)
 	node_end(pid, SIGTERM);
 }
 
+/* --- Pools that change ------------------------------------------------------------------- */
+
+#define POOL_A "[pool default]\nsubnet = 10.77.0.0/24\nlow = 5\nhigh = 20\ncooldown = 1s\n"
+#define POOL_B "[pool other]\nsubnet = 10.88.0.0/24\nlow = 5\nhigh = 20\ncooldown = 1s\n"
+
+static bool every_word_has_its_pool(void)
+{
+	auto_pin struct pin *pin = node_pins();
+
+	for (unsigned int slot = 0; slot < pin->meta->slots; slot++) {
+		uint64_t word = mem_load(&pin->words[slot]);
+
+		if (slot_state(word) != IPAMD_EMPTY && !pin->pools[slot_pool(word)].family)
+			return false;
+	}
+	return true;
+}
+
+static void reload(const char *text)
+{
+	int code;
+
+	node_configure(text);
+	json_decref(node_ask("POST", "/v1/reload", &code));
+	CHECK_EQ(code, 200);
+}
+
+TEST(a_pool_that_is_gone_takes_its_fixed_addresses_along)
+{
+	pid_t pid;
+
+	node_make();
+	node_configure(POOL_A POOL_B);
+	pid = node_up();
+	CHECK_EQ(fix("10.88.0.99", "db-0"), 200);
+	reload(POOL_A);
+	CHECK(node_until(word_with("10.88.0.99", NULL) == 0));
+	CHECK(every_word_has_its_pool());
+	CHECK(node_until(balance("provisioned") == balance("ready")));
+	CHECK_EQ(node_number("/v1/status", "balance.holds"), 1);
+	reload(POOL_A "[pool third]\nsubnet = fd77::/64\nlow = 5\nhigh = 20\n");
+	CHECK(node_until(balance("ready") >= 10));
+	CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	pid = node_up();
+	CHECK_EQ(node_number("/v1/status", "balance.holds"), 1);
+	node_end(pid, SIGTERM);
+}
+
+TEST(a_fixed_address_follows_its_pool_to_another_gateway)
+{
+	struct ipamd_request req;
+	struct ipamd_pool there = {0};
+	char address[ADDR_TEXT];
+	pid_t pid;
+
+	node_make();
+	node_configure(POOL_A "gateway = 10.77.0.1\n");
+	pid = node_up();
+	CHECK_EQ(fix("10.77.0.99", "db-0"), 200);
+	reload(POOL_A "gateway = 10.77.0.254\n");
+	CHECK(node_until(word_with("10.77.0.99", &there) & SLOT_FIXED && there.gateway[3] == 254));
+	CHECK_EQ(node_claim(1, "db-0", &req), IPAMD_OK);
+	address_of(&req, address);
+	CHECK_EQ(strcmp(address, "10.77.0.99"), 0);
+	CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	pid = node_up();
+	CHECK_EQ(fix("10.77.0.98", "db-0"), 409); /* it has one already */
+	node_end(pid, SIGTERM);
+}
+
+TEST(a_fixed_address_that_is_not_ours_any_more_does_not_stop_the_others)
+{
+	pid_t pid;
+
+	node_make();
+	pid = node_up();
+	CHECK_EQ(fix("10.77.0.99", "db-0"), 200);
+	CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	node_configure("[pool default]\nsubnet = 10.99.0.0/24\nlow = 5\nhigh = 20\n");
+	pid = node_up();
+	CHECK(node_until(word_with("10.77.0.99", NULL) == 0));
+	CHECK(node_until(balance("provisioned") == balance("ready")));
+	CHECK(!node_log_has("the end of a drain"));
+	node_end(pid, SIGTERM);
+}
+
+TEST(an_address_that_its_pool_lost_while_it_cooled_is_not_claimed)
+{
+	struct ipamd_request req;
+	struct ipamd_pool there;
+	char address[ADDR_TEXT];
+	pid_t pid;
+
+	node_make();
+	node_configure("[pool default]\nsubnet = 10.77.0.0/24\nlow = 5\nhigh = 20\n"
+		       "cooldown = 600s\n");
+	pid = node_up();
+	CHECK_EQ(node_claim(1, NULL, &req), IPAMD_OK);
+	address_of(&req, address);
+	CHECK_EQ(node_release(1), IPAMD_OK);
+	CHECK(node_until(balance("cooling") == 1));
+	reload("[pool default]\nsubnet = 10.88.0.0/24\nlow = 5\nhigh = 20\n");
+	CHECK(slot_state(word_with(address, &there)) == IPAMD_FREE);
+	CHECK_EQ(there.valid_until_ms, 0);
+	CHECK(node_until(balance("ready") >= 5));
+	CHECK_EQ(node_claim(2, NULL, &req), IPAMD_OK);
+	CHECK_EQ(req.lease[IPAMD_V4].address[1], 88);
+	/* And back: the place is opened again, and what cools goes on to cool. */
+	reload("[pool default]\nsubnet = 10.77.0.0/24\nlow = 5\nhigh = 20\n"
+	       "cooldown = 600s\n");
+	CHECK(slot_time(word_with(address, &there)) > now_ms() + 500000);
+	CHECK_EQ(there.valid_until_ms, IPAMD_FOREVER);
+	node_end(pid, SIGTERM);
+}
+
+TEST(a_pool_that_is_being_emptied_stays_closed_when_it_changes)
+{
+	pid_t pid;
+	int code;
+
+	node_make();
+	node_configure(POOL_A "gateway = 10.77.0.1\n");
+	pid = node_up();
+	json_decref(node_ask("POST", "/v1/drain?pool=default", &code));
+	CHECK_EQ(code, 200);
+	CHECK(node_until(balance("provisioned") == 0));
+	reload(POOL_A "gateway = 10.77.0.254\n");
+	CHECK_EQ(node_claim(1, NULL, NULL), IPAMD_EXHAUSTED);
+	json_decref(node_ask("POST", "/v1/drain?pool=default&off=1", &code));
+	CHECK(node_until(node_claim(1, NULL, NULL) == IPAMD_OK));
+	reload(POOL_A "gateway = 10.77.0.1\n");
+	CHECK(node_until(node_claim(2, NULL, NULL) == IPAMD_OK));
+	node_end(pid, SIGTERM);
+}
+
+/* --- History -------------------------------------------------------------------------------- */
+
+static bool ended_by(const char *address, const char *why)
+{
+	char path[128];
+	int code;
+	json_t *j, *hold;
+	const char *end;
+	bool is;
+
+	snprintf(path, sizeof(path), "/v1/history?address=%s", address);
+	j = node_ask("GET", path, &code);
+	hold = json_array_get(json_object_get(j, "holds"), 0);
+	end = json_string_value(json_object_get(hold, "end"));
+	is = end && !strcmp(end, why);
+	json_decref(j);
+	return is;
+}
+
+TEST(a_reclaim_ends_both_addresses_of_its_holder_in_history)
+{
+	pid_t pid;
+	int code;
+
+	node_make();
+	node_configure("[pool default]\nsubnet = 10.77.0.8/32\nsubnet = fd77::8/128\nlow = 1\n"
+		       "high = 1\ncooldown = 1s\n");
+	pid = node_up();
+	CHECK_EQ(node_claim(1, "web", NULL), IPAMD_OK);
+	CHECK(node_until(node_number("/v1/status", "pools.1.held") == 1)); /* written down */
+	json_decref(node_ask("POST", "/v1/reclaim?address=10.77.0.8", &code));
+	CHECK_EQ(code, 200);
+	CHECK(node_until(ended_by("10.77.0.8", "reclaimed by hand")));
+	CHECK(node_until(ended_by("fd77::8", "reclaimed by hand")));
+	node_end(pid, SIGTERM);
+}
+
 TEST_MAIN

@@ -21,7 +21,7 @@ export TALLY=$O/tally
 # --- What is missing --------------------------------------------------------
 
 need="gcc make pkg-config clang llvm bpftool libbpf-dev libsqlite3-dev libmnl-dev libjansson-dev
-	libevent-dev curl strace clang-format shellcheck patch jq
+	libevent-dev libclang-rt-dev prometheus curl strace faketime clang-format shellcheck patch jq
 	bsdextrautils qemu-system-x86 busybox-static cpio"
 missing=
 for p in $need; do

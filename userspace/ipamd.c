@@ -35,10 +35,6 @@
 #include "userspace/base/notify.h"
 #include "userspace/base/rundir.h"
 
-#ifndef IPAMD_VERSION
-#define IPAMD_VERSION "0.1"
-#endif
-
 enum { EXIT_USAGE = 2, EXIT_CONFIG = 78, TAKE_OVER_MS = 5000, CHECK_MS = 10000 };
 
 static struct manager manager;
@@ -177,8 +173,11 @@ static int reload(struct manager *m, struct conf_error *error)
 		return -EINVAL;
 	}
 	r = pools_apply(m, &next);
-	if (!r)
+	if (!r) {
 		r = pools_name(m, &next);
+		if (r && (pools_apply(m, &m->config) || pools_name(m, &m->config)))
+			log_say(LOG_ERROR, "the pools are half changed: reload once more");
+	}
 	if (r) {
 		snprintf(error->text, sizeof(error->text), "the pools cannot be changed: %s",
 			 r == -ENOSPC ? "more than 64 families of pools, with those that are "
@@ -375,7 +374,7 @@ static int start(struct manager *m)
 
 static void stop(struct manager *m)
 {
-	if (m->pin && m->store)
+	if (m->turn_timer) /* not of a start that failed: its ledger is not whole */
 		rows_turn(m);
 	slow_close(m);
 	http_close(m->http);

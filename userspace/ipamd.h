@@ -37,6 +37,10 @@
 #include "userspace/edge/store.h"
 #include "userspace/source/source.h"
 
+#ifndef IPAMD_VERSION
+#define IPAMD_VERSION "0.1"
+#endif
+
 enum {
 	TURN_MS = 1000,
 	WAITERS = 256,
@@ -61,6 +65,7 @@ struct pool {
 	bool draining; /* somebody asked for it to be emptied */
 	bool shortage; /* said once */
 	uint64_t filled_at_ms;
+	uint64_t unused_at_ms; /* no word has had its number since; 0: one may */
 };
 
 struct waiter {
@@ -218,14 +223,19 @@ int fix_address(struct manager *m, const struct addr *address, const char *name_
 		const char *pod, char why[256]);
 int fix_end(struct manager *m, const struct addr *address, char why[256]);
 
-/* At start: flags that a kill kept from the words. */
+/* Flags that a kill kept from the words. */
 void fix_again(struct manager *m);
+
+/* The flag of one word, as its row has it; and away, as long as the row is without a slot. */
+int fix_flag(struct manager *m, const struct ledger_row *row);
+int fix_unflag(struct manager *m, const struct ledger_row *row);
 
 /* --- ipamd_zombie.c --- */
 
 void zombie_deaths(struct manager *m);
 void zombie_turn(struct manager *m);
 unsigned int zombie_candidates(const struct manager *m);
+/* Ends the hold that the word is, with both its addresses; history says why. */
 int zombie_reclaim(struct manager *m, unsigned int slot, uint64_t word, const char *why);
 
 /* --- ipamd_slow.c --- */

@@ -229,7 +229,6 @@ int fix_address(struct manager *m, const struct addr *address, const char *name_
 int fix_end(struct manager *m, const struct addr *address, char why[256])
 {
 	struct ledger_row *row = ledger_find(m->ledger, address);
-	struct ipamd_address a;
 	int r;
 
 	if (!row || !row->fixed)
@@ -240,9 +239,7 @@ int fix_end(struct manager *m, const struct addr *address, char why[256])
 	row->fixed = false;
 	if (row->slot == IPAMD_NONE)
 		return 0;
-	r = pin_address(m->pin, row->slot, &a);
-	if (!r)
-		r = set_flag(m, row, &a.workload, false);
+	r = fix_unflag(m, row);
 	return r > 0 ? refuse(why, "it changed at this moment: try again") : r;
 }
 
@@ -271,25 +268,36 @@ static int adopt(struct manager *m, struct ledger_row *row)
 	return write_row(m, row, "", digest);
 }
 
+int fix_flag(struct manager *m, const struct ledger_row *row)
+{
+	static struct store_row stored;
+	struct ipamd_digest workload;
+	int r = store_get(m->store, &row->address, &stored);
+
+	if (r)
+		return r;
+	workload = workload_of(&stored);
+	return set_flag(m, row, &workload, true);
+}
+
+int fix_unflag(struct manager *m, const struct ledger_row *row)
+{
+	struct ipamd_address a;
+	int r = pin_address(m->pin, row->slot, &a);
+
+	return r ? r : set_flag(m, row, &a.workload, false);
+}
+
 /* Row and flag agree again: without a row by the flag, else by the row. */
 static int agree(struct manager *m, struct ledger_row *row)
 {
-	static struct store_row stored;
 	bool flag = word_of(m, row) & SLOT_FIXED;
-	struct ipamd_digest workload;
-	struct ipamd_address a;
-	int r;
 
 	if (row->row == ROW_NONE)
 		return flag ? adopt(m, row) : 0;
-	if (row->fixed == flag)
+	if (row->fixed == flag || slot_state(word_of(m, row)) == IPAMD_LEAVING)
 		return 0;
-	r = row->fixed ? store_get(m->store, &row->address, &stored)
-		       : pin_address(m->pin, row->slot, &a);
-	if (r)
-		return r;
-	workload = row->fixed ? workload_of(&stored) : a.workload;
-	return set_flag(m, row, &workload, row->fixed);
+	return row->fixed ? fix_flag(m, row) : fix_unflag(m, row);
 }
 
 void fix_again(struct manager *m)

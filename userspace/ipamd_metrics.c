@@ -128,7 +128,8 @@ void view_metrics(struct manager *m, FILE *out)
 	const struct counters *c = &m->counters;
 
 	begin(out, "ipamd_build_info", "gauge", "The version of what answers.");
-	fprintf(out, "ipamd_build_info{abi=\"%d\",layout=\"%d\"} 1\n", IPAMD_ABI, IPAMD_LAYOUT);
+	fprintf(out, "ipamd_build_info{version=\"%s\",abi=\"%d\",layout=\"%d\"} 1\n", IPAMD_VERSION,
+		IPAMD_ABI, IPAMD_LAYOUT);
 	pools(m, out);
 	programs(m, out);
 	one(out, "ipamd_slots", "gauge", "Slots of the map, with or without address.",

@@ -5,7 +5,8 @@
  * What a claim answers with (prefix, gateway, routes) never changes in place: a
  * pool that is to answer otherwise gets another place, its name is made to lead
  * there in one write, and the stock at the old place leaves as it becomes ready.
- * So no pod is told half of the old and half of the new.
+ * So no pod is told half of the old and half of the new, and none gets an address
+ * that cooled while the pool lost it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +14,8 @@
 
 #include "bpf/request.h"
 #include "userspace/ipamd.h"
+
+enum { FORGET_MS = 10000 };
 
 const char *pool_name(const struct manager *m, unsigned int pool)
 {
@@ -67,12 +70,29 @@ static bool is_alike(const struct ipamd_pool *a, const struct ipamd_pool *b)
 	       !memcmp(a->route, b->route, sizeof(a->route));
 }
 
-/* Where the record is already, else a place that nobody uses. */
-static unsigned int find_place(const struct manager *m, const struct ipamd_pool *record,
-			       const bool *taken)
+/* An address at the place is none of this pool's: it must not be claimed there any more. */
+static bool has_foreign(const struct manager *m, unsigned int place, const struct config_pool *p,
+			enum ipamd_family f)
 {
+	for (unsigned int i = 0; i < m->ledger->used; i++) {
+		const struct ledger_row *row = &m->ledger->rows[i];
+
+		if (row->address.family && row->slot != IPAMD_NONE && row->pool == place &&
+		    !config_owns(p, f, &row->address))
+			return true;
+	}
+	return false;
+}
+
+/* Where the record is already, else a place that nobody uses. */
+static unsigned int find_place(const struct manager *m, const struct config_pool *p,
+			       enum ipamd_family f, const bool *taken)
+{
+	struct ipamd_pool record;
+
+	make_record(p, f, &record);
 	for (unsigned int i = 0; i < IPAMD_POOLS; i++)
-		if (!taken[i] && is_alike(&m->pin->pools[i], record))
+		if (!taken[i] && is_alike(&m->pin->pools[i], &record) && !has_foreign(m, i, p, f))
 			return i;
 	for (unsigned int i = 0; i < IPAMD_POOLS; i++)
 		if (!taken[i] && !m->pin->pools[i].family)
@@ -91,18 +111,25 @@ static int plan_places(const struct manager *m, const struct config *c, struct p
 	memset(ret, 0, sizeof(*ret));
 	for (unsigned int i = 0; i < c->pools; i++)
 		for (int f = 0; f < IPAMD_FAMILIES; f++) {
-			struct ipamd_pool record;
-
 			ret->place[i][f] = IPAMD_NONE;
 			if (!c->pool[i].family[f].subnet.base.family)
 				continue;
-			make_record(&c->pool[i], f, &record);
-			ret->place[i][f] = find_place(m, &record, ret->taken);
+			ret->place[i][f] = find_place(m, &c->pool[i], f, ret->taken);
 			if (ret->place[i][f] == IPAMD_POOLS)
 				return -ENOSPC;
 			ret->taken[ret->place[i][f]] = true;
 		}
 	return 0;
+}
+
+/* Somebody asked for it, wherever the pool was then. */
+static bool is_draining(const struct manager *m, const char *name)
+{
+	for (unsigned int i = 0; i < IPAMD_POOLS; i++)
+		if (m->pin->pools[i].family && m->pin->pools[i].draining &&
+		    !strcmp(m->pin->pools[i].name, name))
+			return true;
+	return false;
 }
 
 static void set_pool(struct manager *m, const struct config_pool *p, enum ipamd_family f,
@@ -113,6 +140,8 @@ static void set_pool(struct manager *m, const struct config_pool *p, enum ipamd_
 
 	make_record(p, f, &record);
 	if (!is_alike(at, &record)) {
+		record.draining = is_draining(m, p->name);
+		record.valid_until_ms = record.draining ? 0 : IPAMD_FOREVER;
 		*at = record; /* nobody's until a name leads there */
 	} else {
 		at->cooldown_ms = record.cooldown_ms;
@@ -220,21 +249,45 @@ int pools_name(struct manager *m, const struct config *c)
 	if (r)
 		return r;
 	for (unsigned int i = 0; i < IPAMD_POOLS; i++)
-		if (!m->pool[i].current)
+		if (!m->pool[i].current) {
 			mem_store(&m->pin->pools[i].valid_until_ms, 0);
+			m->pin->pools[i].draining = 0;
+		}
 	return sweep_names(m, c);
 }
 
-/* Called when the counts of the turn are fresh. */
+static bool is_used(const struct manager *m, unsigned int pool)
+{
+	for (unsigned int slot = 0; slot < m->pin->meta->slots; slot++) {
+		uint64_t word = mem_load(&m->pin->words[slot]);
+
+		if (slot_state(word) != IPAMD_EMPTY && slot_pool(word) == pool)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * By the words, for nothing else tells who still needs the place; and a while after
+ * the last of them, for a claim that found the place before the name led away.
+ */
 void pools_forget(struct manager *m)
 {
-	for (unsigned int i = 0; i < IPAMD_POOLS; i++) {
-		const struct pool *p = &m->pool[i];
+	uint64_t now = now_ms();
 
-		if (!p->current && m->pin->pools[i].family &&
-		    !(p->ready + p->cooling + p->held + p->leaving + p->quarantine)) {
+	for (unsigned int i = 0; i < IPAMD_POOLS; i++) {
+		struct pool *p = &m->pool[i];
+
+		if (p->current || !m->pin->pools[i].family)
+			continue;
+		if (is_used(m, i))
+			p->unused_at_ms = 0;
+		else if (!p->unused_at_ms)
+			p->unused_at_ms = now;
+		else if (now - p->unused_at_ms >= FORGET_MS) {
 			m->pin->pools[i].family = 0;
 			m->pin->pools[i].name[0] = '\0';
+			p->unused_at_ms = 0;
 		}
 	}
 }

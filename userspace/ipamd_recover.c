@@ -124,8 +124,9 @@ static int gather_row(void *ctx, const struct store_row *from)
 	row->fixed = from->fixed_pod[0] != '\0';
 	if (row->slot == IPAMD_NONE)
 		row->pool = (uint8_t)pool_for_row(m, from);
+	/* A row in quarantine that names somebody was written while he held it. */
 	row->seen =
-		from->state == STORE_HELD
+		digest_is_set(&from->who.id)
 			? slot_word(IPAMD_HELD, row->pool, slot_tag_of(&from->who.id), from->gen)
 			: slot_word(IPAMD_FREE, row->pool, from->ready_at_ms, from->gen);
 	return 0;
@@ -346,12 +347,17 @@ static int write_row(struct manager *m, const struct sentence *s)
 
 static int write_rows(struct manager *m, unsigned int n)
 {
-	int r = rows_begin(m, true);
+	unsigned int first = 0;
+	int r;
 
-	for (unsigned int i = 0; i < n && !r; i++) {
+	while (first < n && !needs_row(&sentences[first]))
+		first++;
+	if (first == n)
+		return 0;
+	r = rows_begin(m, true);
+	for (unsigned int i = first; i < n && !r; i++)
 		if (needs_row(&sentences[i]))
 			r = write_row(m, &sentences[i]);
-	}
 	if (r) {
 		store_abandon(m->store);
 		return r;
@@ -492,7 +498,8 @@ static void carry_out(struct manager *m, const struct sentence *s)
 	row->wait_until_ms = s->v.wait_ms ? now_ms() + s->v.wait_ms : 0;
 	if (needs_row(s))
 		row->row = row_after(s);
-	m->counters.gaps += s->v.gap;
+	/* What became of a word that stays is read from it, and counted, by the turn. */
+	m->counters.gaps += s->v.gap && s->v.slot != KEEP_SLOT;
 }
 
 /* --- Entries: which attachment is served
@@ -502,6 +509,7 @@ static int add_entry(struct manager *m, unsigned int slot, uint64_t word,
 		     const struct ipamd_digest *id)
 {
 	struct ipamd_entry e = {.first = word, .slots = slot | 1ULL << 32};
+	int r;
 
 	for (unsigned int other = 0; other < m->pin->meta->slots; other++) {
 		uint64_t w = mem_load(&m->pin->words[other]);
@@ -517,7 +525,15 @@ static int add_entry(struct manager *m, unsigned int slot, uint64_t word,
 			e = (struct ipamd_entry){w, word, other | slot << 16 | 2ULL << 32};
 		break;
 	}
-	return pin_entry_add(m->pin, id, &e);
+	r = pin_entry_add(m->pin, id, &e);
+	/*
+	 * Ordering: the words after the entry.  A release that was between its word and
+	 * its entry left none; ours would answer BUSY to this attachment for ever.  Nobody
+	 * else deletes it: for that its first word would have to be there.
+	 */
+	if (!r && (!slot_same(mem_load(&m->pin->words[e.slots & 0xffff]), e.first)))
+		r = pin_entry_delete(m->pin, id);
+	return r;
 }
 
 /* A HELD word without an entry: its DEL would find nothing. */
@@ -544,18 +560,24 @@ static int add_entries(struct manager *m)
 
 static int carry_out_all(struct manager *m, bool only_open)
 {
-	unsigned int n = judge_all(m, only_open);
-	int r = n ? write_rows(m, n) : 0;
+	bool restored = !only_open;
+	unsigned int n;
+	int r;
 
+	fix_again(m); /* before a word that lost its flag comes into reach */
+	n = judge_all(m, only_open);
+	r = write_rows(m, n);
 	if (r) {
 		rows_failed(m, "recovery", r);
 		return r;
 	}
 	say_reasons(n);
-	for (unsigned int i = 0; i < n; i++)
+	for (unsigned int i = 0; i < n; i++) {
+		restored |= sentences[i].v.slot == FILL_HELD;
 		carry_out(m, &sentences[i]);
+	}
 	fix_again(m);
-	return add_entries(m);
+	return restored ? add_entries(m) : 0;
 }
 
 static int read_boot_id(char ret[40])
@@ -905,6 +927,8 @@ void recover_again(struct manager *m)
 		if (second)
 			m->second_look_ms = 0;
 	} else if (second) {
+		log_say(LOG_WARNING, "what was free in a lost map cools on until the namespaces "
+				     "can be read");
 		put_off(m);
 	}
 }

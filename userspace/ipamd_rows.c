@@ -14,6 +14,8 @@
 
 #include "userspace/ipamd.h"
 
+enum { CLAIM_MS = 2000 }; /* programs are preempted, but not for so long */
+
 uint64_t wall_ms(void)
 {
 	struct timespec t;
@@ -125,7 +127,11 @@ int rows_put(struct manager *m, const struct ledger_row *row, enum recover_row s
 		r.who = *who;
 	if (note)
 		snprintf(r.note, sizeof(r.note), "%s", note);
-	if (row->fixed && !store_get(m->store, &row->address, &old)) {
+	if (row->fixed) { /* unread, it must not be written over */
+		int got = store_get(m->store, &row->address, &old);
+
+		if (got)
+			return got;
 		memcpy(r.fixed_space, old.fixed_space, sizeof(r.fixed_space));
 		memcpy(r.fixed_pod, old.fixed_pod, sizeof(r.fixed_pod));
 	}
@@ -236,6 +242,32 @@ static int write_history(struct manager *m, const struct change *c, const struct
 
 static struct change changes[IPAMD_SLOTS_MAX];
 
+/*
+ * A program cannot be cut off between its two steps, so a claim that does not end is
+ * of no program.  Nobody may touch such a word; at least it is said.
+ */
+static void watch_claim(struct manager *m, unsigned int slot, uint64_t word, uint64_t now)
+{
+	static struct {
+		uint64_t word, since_ms;
+	} claims[IPAMD_SLOTS_MAX];
+	const struct ledger_row *row = ledger_at(m->ledger, slot);
+	char text[ADDR_TEXT] = "its address";
+
+	if (claims[slot].word != word) {
+		claims[slot].word = word;
+		claims[slot].since_ms = now;
+	}
+	if (!claims[slot].since_ms || now - claims[slot].since_ms < CLAIM_MS)
+		return;
+	claims[slot].since_ms = 0; /* once */
+	if (row)
+		addr_print(&row->address, text);
+	log_say(LOG_ERROR,
+		"slot %u: a claim has not ended for %d s: %s is out of reach until the next boot",
+		slot, CLAIM_MS / 1000, text);
+}
+
 static unsigned int look(struct manager *m, uint64_t now)
 {
 	unsigned int n = 0;
@@ -253,6 +285,8 @@ static unsigned int look(struct manager *m, uint64_t now)
 		if (slot_state(word) == IPAMD_EMPTY)
 			continue;
 		++*counter_of(&m->pool[slot_pool(word)], word, now);
+		if (slot_state(word) == IPAMD_CLAIMING)
+			watch_claim(m, slot, word, now);
 		if (!row || slot_state(word) == IPAMD_CLAIMING)
 			continue; /* a claim is under way: the next turn sees what became of it */
 		if (row->away_on_release)
@@ -285,14 +319,21 @@ static int write_change(struct manager *m, struct change *c)
 			    NULL);
 }
 
-/* Held until now, but not ours, or not for certain: out of reach while it cools. */
-static void put_away(struct manager *m, struct ledger_row *row)
+/*
+ * Held until now, but not ours, or not for certain: out of reach while it cools.  Its
+ * row says so already, whatever the database does now.
+ */
+static void put_away_all(struct manager *m)
 {
-	uint64_t word = mem_load(&m->pin->words[row->slot]);
+	for (unsigned int slot = 0; slot < m->pin->meta->slots; slot++) {
+		uint64_t word = mem_load(&m->pin->words[slot]);
+		struct ledger_row *row = ledger_at(m->ledger, slot);
 
-	if (slot_state(word) == IPAMD_FREE &&
-	    !stock_step(m, row->slot, word, slot_set_state(word, IPAMD_QUARANTINE)))
-		row->away_on_release = false;
+		if (row && row->away_on_release && slot_state(word) == IPAMD_FREE &&
+		    row->row == ROW_QUARANTINE &&
+		    !stock_step(m, slot, word, slot_set_state(word, IPAMD_QUARANTINE)))
+			row->away_on_release = false;
+	}
 }
 
 static void remember(struct manager *m, const struct change *c, uint64_t now)
@@ -313,21 +354,23 @@ static void remember(struct manager *m, const struct change *c, uint64_t now)
 	row->ready_at_ms = slot_state(c->word) == IPAMD_FREE ? slot_time(c->word) : 0;
 }
 
-void rows_turn(struct manager *m)
+static int write_changes(struct manager *m, unsigned int n)
 {
-	uint64_t now = now_ms();
-	unsigned int n = look(m, now);
-	int r;
+	int r = rows_begin(m, false);
 
-	if (!n || !rows_may_write(m))
-		return;
-	r = rows_begin(m, false);
 	for (unsigned int i = 0; i < n && !r; i++)
 		r = write_change(m, &changes[i]);
-	if (r)
+	if (r) {
 		store_abandon(m->store);
-	else
-		r = rows_commit(m);
+		return r;
+	}
+	return rows_commit(m);
+}
+
+static void catch_up(struct manager *m, unsigned int n, uint64_t now)
+{
+	int r = write_changes(m, n);
+
 	if (r) {
 		rows_failed(m, "what the pods did", r);
 		return;
@@ -335,9 +378,16 @@ void rows_turn(struct manager *m)
 	for (unsigned int i = 0; i < n; i++)
 		if (changes[i].row)
 			remember(m, &changes[i], now);
-	for (unsigned int i = 0; i < n; i++)
-		if (changes[i].row && changes[i].row->away_on_release)
-			put_away(m, changes[i].row);
+}
+
+void rows_turn(struct manager *m)
+{
+	uint64_t now = now_ms();
+	unsigned int n = look(m, now);
+
+	if (n && rows_may_write(m))
+		catch_up(m, n, now);
+	put_away_all(m);
 }
 
 static int forget_history(struct manager *m)

@@ -44,11 +44,11 @@ unsigned int stock_empty_slot(const struct manager *m)
 
 /* --- Fill ------------------------------------------------------------------------- */
 
-int stock_fill(struct manager *m, struct ledger_row *row, uint64_t ready_at_ms)
+static int put_in(struct manager *m, struct ledger_row *row, enum ipamd_state state,
+		  uint64_t ready_at_ms)
 {
 	unsigned int slot = stock_empty_slot(m);
 	struct ipamd_request req;
-	uint64_t word;
 	int r;
 
 	if (row->pool >= IPAMD_POOLS)
@@ -61,13 +61,40 @@ int stock_fill(struct manager *m, struct ledger_row *row, uint64_t ready_at_ms)
 	req.change.key = digest_address(row->address.family, row->address.bytes);
 	req.change.slot = slot;
 	req.change.expected = word_at(m, slot);
-	word = slot_word(IPAMD_FREE, row->pool, ready_at_ms, row->gen);
-	req.change.word = word;
+	req.change.word = slot_word(state, row->pool, ready_at_ms, row->gen);
 	r = pin_run(m->pin, IPAMD_STEP, &req);
 	if (r)
 		return r;
 	ledger_place(m->ledger, row, slot);
-	row->seen = word;
+	row->seen = req.change.word;
+	return 0;
+}
+
+/* Out of reach until it has its flag: else anybody could be quicker than its workload. */
+static int put_in_fixed(struct manager *m, struct ledger_row *row, uint64_t ready_at_ms)
+{
+	int r = put_in(m, row, IPAMD_QUARANTINE, 0);
+	uint64_t word, next;
+
+	if (!r)
+		r = fix_flag(m, row);
+	if (r)
+		return r;
+	word = word_at(m, row->slot);
+	next = slot_released(word, ready_at_ms);
+	r = stock_step(m, row->slot, word, next);
+	if (!r)
+		row->seen = next;
+	return r;
+}
+
+int stock_fill(struct manager *m, struct ledger_row *row, uint64_t ready_at_ms)
+{
+	int r = row->fixed ? put_in_fixed(m, row, ready_at_ms)
+			   : put_in(m, row, IPAMD_FREE, ready_at_ms);
+
+	if (r)
+		return r;
 	row->ready_at_ms = ready_at_ms;
 	row->looked_at_ms = now_ms();
 	return 0;
@@ -76,12 +103,16 @@ int stock_fill(struct manager *m, struct ledger_row *row, uint64_t ready_at_ms)
 /*
  * After a lost map what is new cools too: somebody may have it whom nobody sees yet.
  * And after a boot with a damaged database: it may have been released just before.
+ * As long as the second look has not come, not before there is time for it.
  */
 uint64_t stock_ready_at(const struct manager *m, unsigned int pool)
 {
-	uint64_t now = now_ms(), cooled = m->doubt_until_ms + m->pin->pools[pool].cooldown_ms;
+	uint64_t now = now_ms(), from = m->doubt_until_ms;
 
-	return m->doubt_until_ms && cooled > now ? cooled : now;
+	if (m->second_look_ms)
+		from = (now > from ? now : from) + 2 * RETRY_MS;
+	from += m->pin->pools[pool].cooldown_ms;
+	return m->doubt_until_ms && from > now ? from : now;
 }
 
 static bool is_known(void *ctx, const struct addr *address)
@@ -106,6 +137,26 @@ static int write_stock(struct manager *m, unsigned int pool, const struct addr *
 	return rows_commit(m);
 }
 
+static void put_new(struct manager *m, unsigned int pool, const struct addr *a, uint64_t ready_at)
+{
+	struct ledger_row *row = ledger_add(m->ledger, a);
+	int r;
+
+	if (!row) {
+		log_say(LOG_ERROR,
+			"no room for more addresses: a new one waits for the next start");
+		return;
+	}
+	row->pool = (uint8_t)pool;
+	row->row = ROW_STOCK;
+	r = stock_fill(m, row, ready_at);
+	row->held_back = r != 0; /* and is judged again */
+	if (r)
+		log_say(LOG_ERROR, "fill of a slot failed: %s", r > 0 ? "refused" : strerror(-r));
+	else
+		m->counters.fills++;
+}
+
 static void fill(struct manager *m, unsigned int pool, unsigned int wanted)
 {
 	struct addr a[BATCH];
@@ -122,22 +173,9 @@ static void fill(struct manager *m, unsigned int pool, unsigned int wanted)
 		rows_failed(m, "new stock", r);
 		return;
 	}
-	for (unsigned int i = 0; i < n; i++) {
-		struct ledger_row *row = ledger_add(m->ledger, &a[i]);
-
-		if (!row)
-			return; /* its row says STOCK: the next start fills it */
-		row->pool = (uint8_t)pool;
-		row->row = ROW_STOCK;
-		r = stock_fill(m, row, ready_at);
-		if (r) {
-			log_say(LOG_ERROR, "fill of slot failed: %s",
-				r > 0 ? "refused" : strerror(-r));
-			row->held_back = true;
-			return;
-		}
-		m->counters.fills++;
-	}
+	/* All are known from here on, in a slot or not: their rows are. */
+	for (unsigned int i = 0; i < n; i++)
+		put_new(m, pool, &a[i], ready_at);
 	p->filled_at_ms = now;
 	if (ready_at == now)
 		p->ready += n;
@@ -147,24 +185,57 @@ static void fill(struct manager *m, unsigned int pool, unsigned int wanted)
 
 /* --- Drain ------------------------------------------------------------------------- */
 
-/* LEAVING: to its source, out of the slot, and then out of the database. */
-static int finish_leaving(struct manager *m, struct ledger_row *row)
+/* LEAVING: to its source, and out of the slot. */
+static int take_out(struct manager *m, struct ledger_row *row)
 {
 	struct pool *p = &m->pool[row->pool < IPAMD_POOLS ? row->pool : 0];
 	int r = p->source.kind && p->current ? p->source.kind->give(&p->source, &row->address) : 0;
+	uint64_t word;
 
-	if (!r && row->slot != IPAMD_NONE) {
-		uint64_t word = word_at(m, row->slot);
-
-		if (slot_state(word) != IPAMD_LEAVING)
-			return IPAMD_STALE;
-		r = stock_step(m, row->slot, word, slot_word(IPAMD_EMPTY, 0, 0, slot_gen(word)));
-	}
-	if (!r) {
+	if (r || row->slot == IPAMD_NONE)
+		return r;
+	if (word_at(m, row->slot) & SLOT_FIXED)
+		r = fix_unflag(m, row);
+	if (r)
+		return r;
+	word = word_at(m, row->slot);
+	if (slot_state(word) != IPAMD_LEAVING)
+		return IPAMD_STALE;
+	r = stock_step(m, row->slot, word, slot_word(IPAMD_EMPTY, 0, 0, slot_gen(word)));
+	if (!r)
 		ledger_place(m->ledger, row, IPAMD_NONE);
-		r = store_delete(m->store, &row->address);
-	}
 	return r;
+}
+
+/* Where a fixed one that had to leave its place goes: it stays its workload's. */
+static unsigned int home_of(const struct manager *m, const struct ledger_row *row)
+{
+	return row->fixed ? pool_of_address(m, &row->address) : IPAMD_POOLS;
+}
+
+static int write_end(struct manager *m, const struct ledger_row *row)
+{
+	struct ledger_row next = *row;
+	unsigned int home = home_of(m, row);
+
+	if (home == IPAMD_POOLS)
+		return store_delete(m->store, &row->address);
+	next.pool = (uint8_t)home;
+	next.ready_at_ms = 0;
+	return rows_put(m, &next, ROW_STOCK, NULL, NULL);
+}
+
+static void end(struct manager *m, struct ledger_row *row)
+{
+	unsigned int home = home_of(m, row);
+
+	if (home == IPAMD_POOLS) {
+		ledger_remove(m->ledger, row);
+		return;
+	}
+	row->pool = (uint8_t)home;
+	row->row = ROW_STOCK;
+	row->held_back = stock_fill(m, row, stock_ready_at(m, home)) != 0;
 }
 
 struct leaving {
@@ -218,8 +289,9 @@ static void leave(struct manager *m, struct leaving *l, unsigned int n)
 static void finish_all(struct manager *m)
 {
 	struct ledger_row *done[BATCH];
-	unsigned int n = 0;
-	int r = 0;
+	unsigned int n = 0, out = 0;
+	bool stays = false;
+	int r;
 
 	for (unsigned int i = 0; i < m->ledger->used && n < BATCH; i++) {
 		struct ledger_row *row = &m->ledger->rows[i];
@@ -229,11 +301,18 @@ static void finish_all(struct manager *m)
 		    (row->slot == IPAMD_NONE || slot_state(word_at(m, row->slot)) == IPAMD_LEAVING))
 			done[n++] = row;
 	}
-	if (!n)
+	for (unsigned int i = 0; i < n; i++) {
+		done[i]->held_back = take_out(m, done[i]) != 0; /* then it is judged again */
+		if (done[i]->held_back)
+			continue;
+		stays |= home_of(m, done[i]) != IPAMD_POOLS;
+		done[out++] = done[i];
+	}
+	if (!out)
 		return;
-	r = rows_begin(m, false);
-	for (unsigned int i = 0; i < n && !r; i++)
-		r = finish_leaving(m, done[i]);
+	r = rows_begin(m, stays);
+	for (unsigned int i = 0; i < out && !r; i++)
+		r = write_end(m, done[i]);
 	if (r)
 		store_abandon(m->store);
 	else
@@ -242,8 +321,8 @@ static void finish_all(struct manager *m)
 		rows_failed(m, "the end of a drain", r);
 		return;
 	}
-	for (unsigned int i = 0; i < n; i++)
-		ledger_remove(m->ledger, done[i]);
+	for (unsigned int i = 0; i < out; i++)
+		end(m, done[i]);
 }
 
 /* Longest idle first: as the claims would have taken them. */
@@ -255,12 +334,36 @@ static int by_age(const void *a, const void *b)
 	return s < t ? -1 : s > t;
 }
 
-static bool is_wanted(const struct manager *m, const struct ledger_row *row)
+static bool is_at_home(const struct manager *m, const struct ledger_row *row)
 {
 	const struct pool *p = &m->pool[row->pool];
 
-	return p->current && !p->draining &&
-	       p->source.kind->owns(&p->source, &row->address) != SOURCE_NOT_OURS;
+	return p->current && p->source.kind->owns(&p->source, &row->address) != SOURCE_NOT_OURS;
+}
+
+static bool is_wanted(const struct manager *m, const struct ledger_row *row)
+{
+	return is_at_home(m, row) && !m->pool[row->pool].draining;
+}
+
+/* A flag keeps a word in its place; in a place that is not its pool's any more it must not. */
+static void let_fixed_go(struct manager *m)
+{
+	uint64_t now = now_ms();
+
+	for (unsigned int slot = 0; slot < m->pin->meta->slots; slot++) {
+		uint64_t word = word_at(m, slot);
+		struct ledger_row *row = word & SLOT_FIXED ? ledger_at(m->ledger, slot) : NULL;
+		int r;
+
+		if (!row || row->row != ROW_STOCK || slot_state(word) != IPAMD_FREE ||
+		    !slot_is_ready(word, now) || is_at_home(m, row))
+			continue;
+		r = fix_unflag(m, row);
+		if (r)
+			log_say(LOG_WARNING, "slot %u: its flag cannot be taken away (%d)", slot,
+				r);
+	}
 }
 
 /* Ready words of a pool that nobody fixed: all of them, or those that are not wanted. */
@@ -358,13 +461,17 @@ static void balance(struct manager *m, unsigned int pool)
 {
 	struct pool *p = &m->pool[pool];
 	struct refill_plan plan = {0};
-	struct refill_view v = {
+	struct refill_view v;
+
+	refill_rate_count(&p->rate, now_ms(), 0);
+	v = (struct refill_view){
 		.claims_per_s_x16 = refill_rate_forecast(&p->rate),
 		.ready = p->ready,
 		.cooling = p->cooling,
 		.held = p->held,
 		.leaving = p->leaving,
 		.waiters = p->waiters,
+		.latency_ms = TURN_MS, /* nobody may wake us sooner */
 		.empty_slots = count_empty(m),
 		.low = p->source.pool.low,
 		.high = p->source.pool.high,
@@ -388,6 +495,7 @@ void stock_turn(struct manager *m)
 {
 	if (!rows_may_write(m))
 		return;
+	let_fixed_go(m);
 	for (unsigned int i = 0; i < IPAMD_POOLS; i++) {
 		if (!m->pin->pools[i].family)
 			continue;

@@ -209,9 +209,22 @@ void view_slots(struct manager *m, struct json *j)
 
 /* --- History ------------------------------------------------------------------------------ */
 
+struct past {
+	struct json *json;
+	uint64_t last_ms; /* the end of the hold before */
+};
+
+/* By more than adjusting and rounding do. */
+static bool went_back(uint64_t from_ms, uint64_t to_ms)
+{
+	return from_ms && to_ms && to_ms + 1000 < from_ms;
+}
+
+/* In the order in which it happened; the clock on the wall may tell another one. */
 static int show_hold(void *ctx, const struct store_hold *h)
 {
-	struct json *j = ctx;
+	struct past *past = ctx;
+	struct json *j = past->json;
 
 	json_open_object(j, NULL);
 	json_text(j, "holder", h->holder);
@@ -222,21 +235,25 @@ static int show_hold(void *ctx, const struct store_hold *h)
 		json_unsigned(j, "to_ms", h->to_ms);
 		json_text(j, "end", h->end);
 	}
+	if (went_back(past->last_ms, h->from_ms) || went_back(h->from_ms, h->to_ms))
+		json_bool(j, "clock_went_back", true);
 	if (h->missed)
 		json_unsigned(j, "unseen_before", h->missed);
 	json_close_object(j);
+	past->last_ms = h->to_ms;
 	return 0;
 }
 
 int view_history(struct manager *m, const struct addr *address, struct json *j)
 {
+	struct past past = {.json = j};
 	char text[ADDR_TEXT];
 	int r;
 
 	addr_print(address, text);
 	json_text(j, "address", text);
 	json_open_array(j, "holds");
-	r = store_hold_each(m->store, address, show_hold, j);
+	r = store_hold_each(m->store, address, show_hold, &past);
 	json_close_array(j);
 	return r;
 }

@@ -71,10 +71,20 @@ static unsigned int refresh_all(struct manager *m)
 
 /* --- Reclaiming -------------------------------------------------------------------------- */
 
+/* The reason is set once it is true: a DEL may have been quicker. */
 int zombie_reclaim(struct manager *m, unsigned int slot, uint64_t word, const char *why)
 {
-	m->ended_by[slot] = why;
-	return stock_step(m, slot, word, slot_released(word, now_ms()));
+	int r = stock_step(m, slot, word, slot_released(word, now_ms()));
+
+	for (unsigned int other = 0; !r && other < m->pin->meta->slots; other++) {
+		const struct ledger_row *row = ledger_at(m->ledger, other);
+
+		/* Its other address went with it. */
+		if (other == slot || (row && slot_state(row->seen) == IPAMD_HELD &&
+				      slot_tag(row->seen) == slot_tag(word)))
+			m->ended_by[other] = why;
+	}
+	return r;
 }
 
 static const char *why_of(unsigned int slot)
@@ -102,8 +112,6 @@ static void reclaim(struct manager *m, unsigned int n)
 {
 	unsigned int count = 0, last = 0;
 
-	for (unsigned int i = 0; i < n; i++)
-		m->ended_by[found[i]] = why_of(found[i]);
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int slot = found[i];
 
@@ -127,6 +135,15 @@ static void reclaim_proven(struct manager *m)
 	reclaim(m, zombie_judge(m->mark, holds, m->pin->meta->slots, NULL, found));
 }
 
+/* Claimed in the millisecond of the question, as by a pod that died at once. */
+static bool is_doubtful(const struct zombie_death *death, unsigned int slots)
+{
+	for (unsigned int slot = 0; slot < slots; slot++)
+		if (zombie_is_doubtful(&holds[slot], death))
+			return true;
+	return false;
+}
+
 /*
  * Asks for ids, and reclaims what the answers prove.  Ordering: the holders are
  * read before the question, so that who is found dead had the id when it was put.
@@ -142,6 +159,9 @@ static int ask(struct manager *m, unsigned int count)
 			deaths[gone++] = (struct zombie_death){asked[i], since};
 	if (gone && zombie_prove_dead(holds, slots, deaths, gone))
 		reclaim_proven(m);
+	for (unsigned int i = 0; i < gone; i++)
+		if (is_doubtful(&deaths[i], slots))
+			m->ask_at_ms = 0; /* by the next turn */
 	/* An id that died and lives is another namespace's by now. */
 	if (gone < count && zombie_prove_displaced(holds, slots))
 		reclaim_proven(m);

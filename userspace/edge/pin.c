@@ -599,6 +599,12 @@ int pin_entry_add(const struct pin *pin, const struct ipamd_digest *id,
 	return errno == EEXIST ? IPAMD_DUPLICATE : errno == E2BIG ? IPAMD_FULL : last_error();
 }
 
+int pin_entry_delete(const struct pin *pin, const struct ipamd_digest *id)
+{
+	return bpf_map_delete_elem(pin->map[PIN_BY_HOLDER], id) && errno != ENOENT ? last_error()
+										   : 0;
+}
+
 int pin_entry_get(const struct pin *pin, const struct ipamd_digest *id, struct ipamd_entry *ret)
 {
 	if (bpf_map_lookup_elem(pin->map[PIN_BY_HOLDER], id, ret))

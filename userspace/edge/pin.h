@@ -87,6 +87,9 @@ int pin_address(const struct pin *pin, __u32 slot, struct ipamd_address *ret);
 /* The entry of a holder whose words say HELD, where there is none: IPAMD_DUPLICATE, IPAMD_FULL. */
 int pin_entry_add(const struct pin *pin, const struct ipamd_digest *id,
 		  const struct ipamd_entry *entry);
+
+/* Of an entry whose words nobody holds any more, and that its holder's release did not see. */
+int pin_entry_delete(const struct pin *pin, const struct ipamd_digest *id);
 int pin_entry_get(const struct pin *pin, const struct ipamd_digest *id, struct ipamd_entry *ret);
 
 /* The counters, summed over the CPUs. */
