@@ -121,6 +121,10 @@ torture: $(O)/selftests/torture_test
 fuzz:
 	$(Q)FUZZ_SECONDS=$${FUZZ_SECONDS:-60} selftests/fuzz.sh
 
+# Each system call of the manager failing once.
+faults: $(O)/userspace/ipamd $(O)/selftests/manager_faults
+	$(Q)TIMEOUT=7200 selftests/run.sh $(O)/selftests/manager_faults
+
 bench: $(O)/selftests/bench $(O)/selftests/manager_bench $(O)/userspace/ipamd
 	$(Q)$(O)/selftests/bench && $(O)/selftests/manager_bench
 
@@ -140,12 +144,12 @@ clean:
 	$(Q)rm -rf $(O)
 
 help:
-	@echo 'make [all|check|torture|fuzz|bench|style|lint|install|clean]'
+	@echo 'make [all|check|faults|torture|fuzz|bench|style|lint|install|clean]'
 	@echo '     V=1 O=dir CROSS_COMPILE=prefix- CFLAGS= DESTDIR= PREFIX='
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
 FORCE:
-.PHONY: all check tests torture fuzz bench style lint install install-man clean help FORCE
+.PHONY: all check tests faults torture fuzz bench style lint install install-man clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:

@@ -115,7 +115,8 @@ struct ipamd_meta {
 	__u64 netns_cookie; /* the manager's own network namespace */
 	__u32 nsid_next;    /* counter for namespace ids given by plugins */
 	__u32 reserved;
-	__u64 default_pools; /* a ref, for who names none */
+	__u64 default_pools;  /* a ref, for who names none */
+	__u64 netns_since_ms; /* since when it is that one: older ids are another one's; 0: ever */
 };
 
 struct ipamd_pool {
@@ -271,7 +272,7 @@ struct ipamd_request {
 #define ipamd_assert_size(what, size) _Static_assert(sizeof(struct what) == (size), #what " is ABI")
 ipamd_assert_size(ipamd_digest, 16);
 ipamd_assert_size(ipamd_route, 40);
-ipamd_assert_size(ipamd_meta, 112);
+ipamd_assert_size(ipamd_meta, 120);
 ipamd_assert_size(ipamd_pool, 392);
 ipamd_assert_size(ipamd_chunk, 8 * IPAMD_CHUNK);
 ipamd_assert_size(ipamd_slot, 152);

@@ -49,14 +49,14 @@ static uint8_t next(struct bytes *b)
 /* One of sqlite's types, whatever the column is declared as. */
 static void bind_any(sqlite3_stmt *q, int column, struct bytes *b)
 {
-	static const char *const usual[] = {"10.0.0.1", "2001:db8::1", "",
+	static const char *const usual[] = {"10.0.0.1", "2001:db8::1", "2001:DB8::1", "",
 					    "default",  "web-1",       "::"};
 	uint8_t kind = next(b), n = next(b);
 	int64_t number = 0;
 
 	switch (kind % 6) {
 	case 0:
-		sqlite3_bind_text(q, column, usual[n % 6], -1, SQLITE_STATIC);
+		sqlite3_bind_text(q, column, usual[n % 7], -1, SQLITE_STATIC);
 		return;
 	case 1:
 		sqlite3_bind_int64(q, column, n);

@@ -196,6 +196,8 @@ TEST(every_counter_of_the_manager_is_exported)
 	}
 	printf("# %d counters\n", n);
 	CHECK(n >= 11);
+	free(header);
+	free(metrics);
 }
 
 /* For a family: the names of its labels, as often as they differ. */

@@ -98,26 +98,30 @@ static const char *binary(void)
 	return path;
 }
 
-pid_t node_start(const char *const *more)
+void node_exec(const char *const *more)
 {
 	const char *argv[16] = {binary(), "-c", NODE_CONF};
-	pid_t pid;
+	int fd = open(NODE_LOG, O_WRONLY | O_CREAT | O_APPEND, 0644);
 
 	for (int i = 0; more && more[i] && i < 12; i++)
 		argv[3 + i] = more[i];
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(0);
+	dup2(fd, 1);
+	dup2(fd, 2);
+	execv(argv[0], (char *const *)argv);
+	_exit(127);
+}
+
+pid_t node_start(const char *const *more)
+{
+	pid_t pid;
+
 	fflush(stdout);
 	pid = fork();
 	must(pid >= 0, "fork");
-	if (!pid) {
-		int fd = open(NODE_LOG, O_WRONLY | O_CREAT | O_APPEND, 0644);
-
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		alarm(0);
-		dup2(fd, 1);
-		dup2(fd, 2);
-		execv(argv[0], (char *const *)argv);
-		_exit(127);
-	}
+	if (!pid)
+		node_exec(more);
 	return pid;
 }
 

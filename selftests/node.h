@@ -34,6 +34,9 @@ void node_configure(const char *text);
 /* Starts ipamd with what NODE_CONF says, output to NODE_LOG; more: NULL-terminated, or NULL. */
 pid_t node_start(const char *const *more);
 
+/* The same in this process, which it becomes. */
+void node_exec(const char *const *more);
+
 /* Until it answers, 10 s at most; false: it ended, or did not. */
 bool node_is_up(pid_t pid);
 

@@ -7,6 +7,7 @@
 #include "selftests/harness.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -182,6 +183,30 @@ TEST(a_hold_that_is_restored_dies_with_the_namespace_that_has_its_address)
 	node_pod_end(&second);
 	CHECK(node_until(balance("held") == 0));
 	node_end(pid, SIGTERM);
+}
+
+TEST(ids_of_another_namespace_prove_nothing_at_the_second_start_either)
+{
+	enum { PODS = 12 }; /* the last one's id is nobody's in the other namespace */
+	struct node_pod pod[PODS];
+	pid_t pid;
+
+	node_make();
+	pid = node_up();
+	for (int i = 0; i < PODS; i++)
+		node_pod_start(&pod[i]);
+	CHECK_EQ(node_pod_claim(&pod[PODS - 1], 1, NULL), IPAMD_OK);
+	for (int i = 0; i < PODS - 1; i++)
+		node_pod_end(&pod[i]);
+	CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	CHECK_EQ(unshare(CLONE_NEWNET), 0);
+	for (int i = 0; i < 2; i++) {
+		pid = node_up();
+		CHECK(node_until(node_number("/v1/status", "up_ms") > 1500)); /* has asked */
+		CHECK_EQ(balance("held"), 1);
+		CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	}
+	node_pod_end(&pod[PODS - 1]);
 }
 
 TEST(the_doubt_after_a_lost_map_outlives_the_manager)

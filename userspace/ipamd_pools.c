@@ -122,12 +122,16 @@ static int plan_places(const struct manager *m, const struct config *c, struct p
 	return 0;
 }
 
-/* Somebody asked for it, wherever the pool was then. */
+/* Somebody asked for it: the place to which the name leads until now knows. */
 static bool is_draining(const struct manager *m, const char *name)
 {
-	for (unsigned int i = 0; i < IPAMD_POOLS; i++)
-		if (m->pin->pools[i].family && m->pin->pools[i].draining &&
-		    !strcmp(m->pin->pools[i].name, name))
+	struct ipamd_digest key = digest_name(DIGEST_POOL, name);
+	__u64 ref;
+
+	if (pin_name_get(m->pin, &key, &ref))
+		return false;
+	for (int f = 0; f < IPAMD_FAMILIES; f++)
+		if (ref_get(ref, f) < IPAMD_POOLS && m->pin->pools[ref_get(ref, f)].draining)
 			return true;
 	return false;
 }
@@ -139,12 +143,13 @@ static void set_pool(struct manager *m, const struct config_pool *p, enum ipamd_
 	struct pool *pool = &m->pool[place];
 
 	make_record(p, f, &record);
+	record.draining = is_draining(m, p->name);
+	record.valid_until_ms = record.draining ? 0 : IPAMD_FOREVER;
 	if (!is_alike(at, &record)) {
-		record.draining = is_draining(m, p->name);
-		record.valid_until_ms = record.draining ? 0 : IPAMD_FOREVER;
 		*at = record; /* nobody's until a name leads there */
 	} else {
 		at->cooldown_ms = record.cooldown_ms;
+		at->draining = record.draining;
 		mem_store(&at->valid_until_ms, at->draining ? 0 : IPAMD_FOREVER);
 	}
 	if (!pool->current)

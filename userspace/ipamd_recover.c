@@ -145,6 +145,7 @@ static int gather_sight(void *ctx, const struct addr *address)
 	if (!row)
 		return -ENOSPC;
 	row->pool = (uint8_t)pool;
+	row->held_back = true; /* until it is judged */
 	return 0;
 }
 
@@ -279,7 +280,7 @@ static uint64_t cooled_at(const struct manager *m, const struct ledger_row *row,
 	uint64_t cooldown = row->pool < IPAMD_POOLS ? m->pin->pools[row->pool].cooldown_ms : 0;
 
 	/* After a lost map not before the second look, which takes a turn or two to come. */
-	return now_ms() + v->wait_ms + (v->wait_ms ? RETRY_MS : 0) + cooldown;
+	return now_ms() + v->wait_ms + (v->wait_ms ? 2 * RETRY_MS : 0) + cooldown;
 }
 
 static unsigned int judge_all(struct manager *m, bool only_open)
@@ -489,7 +490,9 @@ static void carry_out(struct manager *m, const struct sentence *s)
 			: r == -ENXIO ? "no pool has it: add one, or end what has the address"
 			: r < 0       ? strerror(-r)
 				      : "the program refused");
-	if (s->v.row == ROW_GOES) {
+	/* Seen once, and then by nobody: a refill may take it. */
+	if (s->v.row == ROW_GOES || (row->row == ROW_NONE && row->slot == IPAMD_NONE &&
+				     s->v.slot == KEEP_SLOT && s->v.row == ROW_KEEP)) {
 		ledger_remove(m->ledger, row);
 		return;
 	}
@@ -651,13 +654,6 @@ static int open_store(struct manager *m)
 	return r;
 }
 
-static bool is_zero(const uint8_t id[16])
-{
-	static const uint8_t zero[16];
-
-	return !memcmp(id, zero, 16);
-}
-
 /* Of another pair: its rows are not about the pods of this map.  Kept, but not believed. */
 static int set_foreign_store_aside(struct manager *m)
 {
@@ -787,7 +783,7 @@ static int find_era(struct manager *m)
 	if (r && r != STORE_ABSENT)
 		return r;
 	era = (struct era){
-		.map_whole = !is_zero(map->pair_id),
+		.map_whole = map->boot_id[0] != '\0',
 		.same_boot = known && !strcmp(db.boot_id, m->boot_id),
 	};
 	if (era.map_whole && known && memcmp(db.pair_id, map->pair_id, 16)) {
@@ -810,18 +806,21 @@ static int find_era(struct manager *m)
 /* Ids of namespaces count in the namespace of whoever gave them. */
 static int find_netns(struct manager *m)
 {
+	struct ipamd_meta *map = m->pin->meta;
 	__u64 cookie;
 	int r = netns_own_cookie(&cookie);
 
 	if (r)
 		return r;
-	if (m->pin->meta->netns_cookie && m->pin->meta->netns_cookie != cookie) {
+	if (map->netns_cookie && map->netns_cookie != cookie) {
 		log_say(LOG_WARNING,
 			"started in another network namespace than before: the death of pods that "
 			"are here already will not be noticed at once");
-		m->netns_since_ms = now_ms();
+		/* Ordering: a kill in between says it once more. */
+		mem_store(&map->netns_since_ms, now_ms());
 	}
-	m->pin->meta->netns_cookie = cookie;
+	mem_store(&map->netns_cookie, cookie);
+	m->netns_since_ms = map->netns_since_ms;
 	return 0;
 }
 
@@ -840,7 +839,20 @@ static int gather(struct manager *m)
 }
 
 /*
- * The pair makes the map a whole one, so it is the last: until then the next start
+ * From here on the next start believes this map.  Ordering: the first letter of the
+ * boot id says so, and is the last to be written, in one store.
+ */
+static void seal(struct manager *m)
+{
+	struct ipamd_meta *map = m->pin->meta;
+
+	memcpy(map->pair_id, m->pair_id, sizeof(map->pair_id));
+	memcpy(map->boot_id + 1, m->boot_id + 1, sizeof(map->boot_id) - 1);
+	__atomic_store_n(&map->boot_id[0], m->boot_id[0], __ATOMIC_RELEASE);
+}
+
+/*
+ * The seal makes the map a whole one, so it is the last: until then the next start
  * does all of this again, and no pod can claim, since no pool has a name.
  */
 static int recover_all(struct manager *m)
@@ -851,9 +863,12 @@ static int recover_all(struct manager *m)
 		r = carry_out_all(m, false);
 	if (r)
 		return r;
-	leave_mark(m);
-	memcpy(m->pin->meta->boot_id, m->boot_id, sizeof(m->boot_id));
-	memcpy(m->pin->meta->pair_id, m->pair_id, sizeof(m->pair_id));
+	/* A doubt must not be forgotten; without one the mark must not make it a loss. */
+	if (m->doubt_until_ms)
+		leave_mark(m);
+	seal(m);
+	if (!m->doubt_until_ms)
+		leave_mark(m);
 	return pools_name(m, &m->config);
 }
 
