@@ -97,12 +97,13 @@ static size_t words_size(const struct pin *pin)
 	return (size_t)pin->chunks * sizeof(struct ipamd_chunk);
 }
 
-static int open_mappings(struct pin *pin)
+static int open_mappings(struct pin *pin, bool may_write)
 {
+	int prot = PROT_READ | (may_write ? PROT_WRITE : 0);
+
 	pin->words = map_memory(pin->map[PIN_WORDS], words_size(pin), PROT_READ);
-	pin->meta = map_memory(pin->map[PIN_META], sizeof(*pin->meta), PROT_READ | PROT_WRITE);
-	pin->pools = map_memory(pin->map[PIN_POOLS], sizeof(*pin->pools) * IPAMD_POOLS,
-				PROT_READ | PROT_WRITE);
+	pin->meta = map_memory(pin->map[PIN_META], sizeof(*pin->meta), prot);
+	pin->pools = map_memory(pin->map[PIN_POOLS], sizeof(*pin->pools) * IPAMD_POOLS, prot);
 	return pin->words && pin->meta && pin->pools ? 0 : last_error();
 }
 
@@ -138,12 +139,13 @@ void pin_close(struct pin *pin)
 	free(pin);
 }
 
-static int open_pinned(int dir, const char *name)
+static int open_pinned(int dir, const char *name, bool may_write)
 {
+	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = may_write ? 0 : BPF_F_RDONLY);
 	char path[BPFFS_PATH_MAX];
 
 	bpffs_path(dir, name, path);
-	return bpf_obj_get(path);
+	return bpf_obj_get_opts(path, &opts);
 }
 
 /* Every map there and at least as large as what we would read of it. */
@@ -178,14 +180,27 @@ static int check_map(struct pin *pin, enum pin_map i, const struct bpf_map_info 
 	return 0;
 }
 
-static int open_maps(struct pin *pin)
+/* A map can be mapped by a descriptor alone that may write; from then on none is needed. */
+static int close_for_writing(struct pin *pin)
 {
+	for (int i = 0; i < PIN_MAPS; i++) {
+		cleanup_close(&pin->map[i]);
+		pin->map[i] = open_pinned(pin->generation_dir, map_names[i], false);
+		if (pin->map[i] < 0)
+			return last_error();
+	}
+	return 0;
+}
+
+static int open_maps(struct pin *pin, bool may_write)
+{
+	int r;
+
 	for (int i = 0; i < PIN_MAPS; i++) {
 		struct bpf_map_info info = {0};
 		__u32 size = sizeof(info);
-		int r;
 
-		pin->map[i] = open_pinned(pin->generation_dir, map_names[i]);
+		pin->map[i] = open_pinned(pin->generation_dir, map_names[i], true);
 		if (pin->map[i] < 0)
 			return errno == ENOENT || errno == EINVAL ? PIN_FOREIGN : last_error();
 		if (bpf_obj_get_info_by_fd(pin->map[i], &info, &size))
@@ -194,10 +209,11 @@ static int open_maps(struct pin *pin)
 		if (r)
 			return r;
 	}
-	return open_mappings(pin);
+	r = open_mappings(pin, may_write);
+	return r || may_write ? r : close_for_writing(pin);
 }
 
-int pin_attach_generation(int dir, unsigned int number, struct pin **ret)
+static int attach_generation(int dir, unsigned int number, bool may_write, struct pin **ret)
 {
 	auto_pin struct pin *pin = pin_new();
 	int r;
@@ -211,17 +227,22 @@ int pin_attach_generation(int dir, unsigned int number, struct pin **ret)
 	r = bpffs_open_generation(dir, number, false, &pin->generation_dir);
 	if (r)
 		return r == BPFFS_ABSENT ? PIN_FOREIGN : r;
-	r = open_maps(pin);
+	r = open_maps(pin, may_write);
 	if (r)
 		return r;
-	for (int v = 1; v < IPAMD_VERBS; v++)
-		pin->prog[v] = open_pinned(pin->generation_dir, prog_pins[v]);
+	for (int v = 1; may_write && v < IPAMD_VERBS; v++)
+		pin->prog[v] = open_pinned(pin->generation_dir, prog_pins[v], true);
 	*ret = take_ptr(&pin);
 	return 0;
 }
 
+int pin_attach_generation(int dir, unsigned int number, struct pin **ret)
+{
+	return attach_generation(dir, number, true, ret);
+}
+
 /* Between two looks at `current` a generation may be replaced and swept away. */
-int pin_attach(const char *dir, struct pin **ret)
+static int attach(const char *dir, bool may_write, struct pin **ret)
 {
 	auto_close int fd = -1;
 	unsigned int number, after;
@@ -233,7 +254,7 @@ int pin_attach(const char *dir, struct pin **ret)
 		r = bpffs_read_current(fd, &number);
 		if (r)
 			return r;
-		r = pin_attach_generation(fd, number, &pin);
+		r = attach_generation(fd, number, may_write, &pin);
 		if (!bpffs_read_current(fd, &after) && after == number) {
 			if (!r)
 				*ret = pin;
@@ -243,6 +264,16 @@ int pin_attach(const char *dir, struct pin **ret)
 		r = 0;
 	}
 	return r ? r : PIN_STUCK;
+}
+
+int pin_attach(const char *dir, struct pin **ret)
+{
+	return attach(dir, true, ret);
+}
+
+int pin_attach_readonly(const char *dir, struct pin **ret)
+{
+	return attach(dir, false, ret);
 }
 
 static int map_id(int fd, __u32 *ret)
@@ -260,7 +291,7 @@ int pin_check(const struct pin *pin, const char *dir)
 {
 	auto_pin struct pin *there = NULL;
 	__u32 ours = 0, theirs = 0;
-	int r = pin_attach(dir, &there);
+	int r = pin_attach_readonly(dir, &there);
 
 	if (!r)
 		r = map_id(pin->map[PIN_WORDS], &ours);
@@ -418,7 +449,7 @@ static int swap_programs(struct pin *pin)
 	r = pin_programs(skel, pin->generation_dir);
 	ipamd_bpf__destroy(skel);
 	for (int v = 1; v < IPAMD_VERBS && !r; v++) {
-		int fd = open_pinned(pin->generation_dir, prog_pins[v]);
+		int fd = open_pinned(pin->generation_dir, prog_pins[v], true);
 
 		if (fd < 0)
 			return last_error();

@@ -64,6 +64,12 @@ int pin_open_shape(const char *dir, const struct pin_shape *shape, struct pin **
 /* What `current` names, as it is, without loading anything.  BPFFS_ABSENT. */
 int pin_attach(const char *dir, struct pin **ret);
 
+/*
+ * The same for who only looks: without programs, and nothing of it can be written
+ * to, by mistake neither.  A write to `meta` or `pools` ends the process.
+ */
+int pin_attach_readonly(const char *dir, struct pin **ret);
+
 void pin_close(struct pin *pin);
 
 /* Whether what is pinned at the path is still this: PIN_FOREIGN when somebody replaced it. */
