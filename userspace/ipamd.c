@@ -98,6 +98,7 @@ static void turn(void *ctx)
 	m->counters.turns++;
 	loop_arm(m->turn_timer, TURN_MS);
 	recover_again(m);
+	notes_turn(m);
 	rows_turn(m);
 	zombie_turn(m);
 	slow_count(m);
@@ -280,10 +281,10 @@ static int take_lock(struct manager *m)
 	if (r == LOCK_HELD)
 		log_say(m->idle_exit_s ? LOG_INFO : LOG_ERROR,
 			"another ipamd serves this node already: pid %d", (int)owner);
-	else if (r)
-		log_say(LOG_ERROR, "%s/lock: %s", m->config.run, strerror(-r));
-	else
+	else if (!r)
 		r = lock_write(m->lock, m->idle_exit_s ? "idle-exit" : "manager");
+	if (r < 0)
+		log_say(LOG_ERROR, "%s/lock: %s", m->config.run, strerror(-r));
 	return r;
 }
 
@@ -361,13 +362,19 @@ static int start(struct manager *m)
 	r = ledger_open(&m->ledger);
 	if (!r)
 		r = loop_open(&m->loop);
-	if (!r)
-		r = recover_start(m);
+	if (r) {
+		log_say(LOG_ERROR, "start: %s", strerror(-r));
+		return r;
+	}
+	r = recover_start(m);
 	if (!r)
 		r = open_sockets(m);
-	if (!r)
-		r = watch(m);
-	if (!r)
+	if (r)
+		return r;
+	r = watch(m);
+	if (r)
+		log_say(LOG_ERROR, "start: events cannot be watched: %s", strerror(-r));
+	else
 		drop_privileges();
 	return r;
 }

@@ -12,7 +12,8 @@
  *   ipamd_fix.c       addresses kept for a workload
  *   ipamd_zombie.c    holds whose pod is gone
  *   ipamd_slow.c      the socket for who found nothing in stock
- *   ipamd_admin.c     the socket for ipamctl; ipamd_explain.c, ipamd_metrics.c
+ *   ipamd_notes.c     DELs that came while nobody could serve them
+ *   ipamd_admin.c     the socket for ipamctl; ipamd_view.c, ipamd_metrics.c
  *
  * A turn goes through them in this order; it runs each second, and at once when
  * something asks for it.  Nothing here blocks but the disk.
@@ -21,10 +22,12 @@
 #define IPAMD_IPAMD_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "bpf/slot.h"
 #include "userspace/base/clock.h"
 #include "userspace/base/log.h"
+#include "userspace/base/version.h"
 #include "userspace/core/config.h"
 #include "userspace/core/ledger.h"
 #include "userspace/core/refill.h"
@@ -36,10 +39,6 @@
 #include "userspace/edge/pin.h"
 #include "userspace/edge/store.h"
 #include "userspace/source/source.h"
-
-#ifndef IPAMD_VERSION
-#define IPAMD_VERSION "0.1"
-#endif
 
 enum {
 	TURN_MS = 1000,
@@ -112,6 +111,7 @@ struct manager {
 	uint64_t second_look_ms; /* after a lost map: when all are judged once more; 0: not */
 	uint64_t check_at_ms;    /* when the pins are looked at next */
 	uint64_t store_retry_ms; /* no writing before; 0: the last one went well */
+	uint64_t fix_said_ms;    /* no complaint about flags before */
 	uint64_t idle_at_ms;     /* when the database is tidied next */
 	uint64_t watchdog_ms, watchdog_at_ms;
 	bool store_is_new;     /* made, or made anew, at this start */
@@ -223,7 +223,7 @@ int fix_address(struct manager *m, const struct addr *address, const char *name_
 		const char *pod, char why[256]);
 int fix_end(struct manager *m, const struct addr *address, char why[256]);
 
-/* Flags that a kill kept from the words. */
+/* Flags that a kill, or a call that failed, kept from the words. */
 void fix_again(struct manager *m);
 
 /* The flag of one word, as its row has it; and away, as long as the row is without a slot. */
@@ -247,6 +247,13 @@ void slow_close(struct manager *m);
 /* How many wait for each pool. */
 void slow_count(struct manager *m);
 bool slow_is_idle(const struct manager *m);
+
+/* Runs it; the verdict is in it too. */
+int slow_run(struct manager *m, struct ipamd_request *req);
+
+/* --- ipamd_notes.c --- */
+
+void notes_turn(struct manager *m);
 
 /* --- ipamd_admin.c --- */
 

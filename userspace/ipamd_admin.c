@@ -2,8 +2,9 @@
 /*
  * The socket for ipamctl and for the curious: HTTP and JSON on a unix socket.
  *
- *   GET  /v1/status   /v1/slots   /v1/explain?q=   /v1/history?address=   /metrics
- *   POST /v1/drain?pool=[&off=1]      /v1/reclaim?address=
+ *   GET  /v1/status   /v1/slots[?pool=&state=]   /v1/explain?q=
+ *        /v1/history?address=   /metrics
+ *   POST /v1/drain?pool=[&off=1]      /v1/reclaim?address=[&force=1]
  *        /v1/fix?address=&namespace=&pod=      /v1/unfix?address=
  *        /v1/reload      /v1/leave
  *
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "userspace/base/cleanup.h"
+#include "userspace/edge/portrait.h"
 #include "userspace/ipamd_view.h"
 
 #define JSON "application/json"
@@ -46,7 +48,6 @@ static bool begin(struct answer *a)
 static void end(struct answer *a, struct http_call *call, int code)
 {
 	json_close_object(&a->json);
-	fputc('\n', a->out);
 	if (json_end(&a->json) | fclose(a->out))
 		http_answer(call, 500, JSON, "{\"error\": \"out of memory\"}\n", 27);
 	else
@@ -119,15 +120,32 @@ static void get_status(struct manager *m, struct http_call *call)
 	end(&a, call, 200);
 }
 
+static bool has_pool(const struct manager *m, const char *name)
+{
+	for (unsigned int i = 0; i < IPAMD_POOLS; i++)
+		if (m->pin->pools[i].family && !strcmp(m->pin->pools[i].name, name))
+			return true;
+	return false;
+}
+
 static void get_slots(struct manager *m, struct http_call *call)
 {
+	const char *pool = http_argument(call, "pool"), *state = http_argument(call, "state");
 	struct answer a;
 
+	if (state && !portrait_is_state(state)) {
+		fail(call, 400, "there is no state \"%.60s\"", state);
+		return;
+	}
+	if (pool && !has_pool(m, pool)) {
+		fail(call, 404, "there is no pool \"%.60s\"", pool);
+		return;
+	}
 	if (!begin(&a)) {
 		fail(call, 500, "out of memory");
 		return;
 	}
-	view_slots(m, &a.json);
+	view_slots(m, pool, state, &a.json);
 	end(&a, call, 200);
 }
 
@@ -135,6 +153,7 @@ static void get_explain(struct manager *m, struct http_call *call)
 {
 	const char *q = need(call, "q");
 	struct answer a;
+	bool found;
 
 	if (!q)
 		return;
@@ -143,7 +162,10 @@ static void get_explain(struct manager *m, struct http_call *call)
 		return;
 	}
 	json_text(&a.json, "query", q);
-	end(&a, call, view_explain(m, q, &a.json) ? 200 : 404);
+	found = view_explain(m, q, &a.json);
+	if (!found)
+		json_text(&a.json, "error", "nobody of that name holds an address here");
+	end(&a, call, found ? 200 : 404);
 }
 
 static void get_history(struct manager *m, struct http_call *call)
@@ -202,29 +224,46 @@ static void post_drain(struct manager *m, struct http_call *call)
 	done(call);
 }
 
+/*
+ * A pod that lives goes on using what is taken from it, and then two have it.  So
+ * the namespace must be gone, or unknown; whoever knows better says force.
+ */
+static bool is_alive(struct manager *m, unsigned int slot, uint64_t word, struct ipamd_holder *h)
+{
+	return !pin_holder(m->pin, slot, word, h) && h->who.nsid >= 0 &&
+	       netns_ask(m->netns, h->who.nsid) == 0;
+}
+
 static void post_reclaim(struct manager *m, struct http_call *call)
 {
+	struct ipamd_holder h;
 	struct addr address;
 	struct ledger_row *row;
 	uint64_t word;
-	int r;
 
 	if (!need_address(call, &address))
 		return;
 	row = ledger_find(m->ledger, &address);
-	word = row && row->slot != IPAMD_NONE ? mem_load(&m->pin->words[row->slot]) : 0;
-	if (slot_state(word) != IPAMD_HELD) {
+	if (!row) {
+		fail(call, 404, "it is not one of this node's addresses");
+		return;
+	}
+	word = row->slot != IPAMD_NONE ? mem_load(&m->pin->words[row->slot]) : 0;
+	if (slot_state(word) != IPAMD_HELD)
 		fail(call, 409, "nobody holds it");
-		return;
-	}
-	r = zombie_reclaim(m, row->slot, word, "reclaimed by hand");
-	if (r) {
+	else if (!http_argument(call, "force") && is_alive(m, row->slot, word, &h))
+		fail(call, 409,
+		     "the namespace of %s lives (id %d): end the pod, and it comes back by itself",
+		     h.who.label, h.who.nsid);
+	else if (zombie_reclaim(m, row->slot, word, "reclaimed by hand"))
 		fail(call, 409, "it changed at this moment: look again, and try again");
-		return;
+	else {
+		m->counters.reclaims_asked++;
+		log_say(LOG_NOTICE, "reclaimed by hand, asked by pid %u: slot %u",
+			http_peer_pid(call), row->slot);
+		manager_soon(m);
+		done(call);
 	}
-	m->counters.reclaims_asked++;
-	manager_soon(m);
-	done(call);
 }
 
 static void answer_fix(struct manager *m, struct http_call *call, int r, const char *why)

@@ -295,7 +295,8 @@ static int agree(struct manager *m, struct ledger_row *row)
 
 	if (row->row == ROW_NONE)
 		return flag ? adopt(m, row) : 0;
-	if (row->fixed == flag || slot_state(word_of(m, row)) == IPAMD_LEAVING)
+	if (row->fixed == flag || slot_state(word_of(m, row)) == IPAMD_LEAVING ||
+	    slot_state(word_of(m, row)) == IPAMD_CLAIMING)
 		return 0;
 	return row->fixed ? fix_flag(m, row) : fix_unflag(m, row);
 }
@@ -309,9 +310,11 @@ void fix_again(struct manager *m)
 		if (!row->address.family || row->slot == IPAMD_NONE)
 			continue;
 		r = agree(m, row);
-		if (r)
+		if (r && now_ms() >= m->fix_said_ms) {
+			m->fix_said_ms = now_ms() + 60000;
 			log_say(LOG_WARNING,
 				"slot %u: what it is fixed for cannot be restored (%d)", row->slot,
 				r);
+		}
 	}
 }

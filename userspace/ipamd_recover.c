@@ -876,8 +876,11 @@ int recover_start(struct manager *m)
 {
 	int r = read_boot_id(m->boot_id);
 
-	if (!r)
-		r = open_pins(m);
+	if (r) {
+		log_say(LOG_ERROR, "the id of this boot cannot be read: %s", strerror(-r));
+		return r;
+	}
+	r = open_pins(m);
 	if (!r)
 		r = open_store(m);
 	if (r)

@@ -51,16 +51,16 @@ static bool send_answer(const struct waiter *w)
 }
 
 /* BUSY passes: another program is half way through. */
-static int run(struct manager *m, struct waiter *w)
+int slow_run(struct manager *m, struct ipamd_request *req)
 {
 	int r = IPAMD_BUSY;
 
 	for (int i = 0; i < BUSY_TRIES && r == IPAMD_BUSY; i++) {
-		r = pin_run(m->pin, w->request.verb, &w->request);
+		r = pin_run(m->pin, req->verb, req);
 		if (r == IPAMD_BUSY)
 			sched_yield();
 	}
-	w->request.verdict = r;
+	req->verdict = r;
 	return r;
 }
 
@@ -71,14 +71,14 @@ static void answer(struct manager *m, struct waiter *w)
 
 	if (!send_answer(w) && holds) {
 		w->request.verb = IPAMD_RELEASE;
-		run(m, w);
+		slow_run(m, &w->request);
 	}
 	forget(m, w);
 }
 
 static void try_claim(struct manager *m, struct waiter *w)
 {
-	int r = run(m, w);
+	int r = slow_run(m, &w->request);
 
 	if (r == IPAMD_EXHAUSTED && now_ms() < w->until_ms) {
 		w->waits = true;
@@ -112,7 +112,7 @@ static void read_request(struct manager *m, struct waiter *w)
 	if (w->request.verb == IPAMD_CLAIM) {
 		try_claim(m, w);
 	} else {
-		run(m, w);
+		slow_run(m, &w->request);
 		answer(m, w);
 	}
 	manager_soon(m);

@@ -495,6 +495,7 @@ void stock_turn(struct manager *m)
 {
 	if (!rows_may_write(m))
 		return;
+	fix_again(m);
 	let_fixed_go(m);
 	for (unsigned int i = 0; i < IPAMD_POOLS; i++) {
 		if (!m->pin->pools[i].family)

@@ -7,19 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const state_names[] = {
-	[IPAMD_EMPTY] = "empty",           [IPAMD_FREE] = "free",
-	[IPAMD_CLAIMING] = "claiming",     [IPAMD_HELD] = "held",
-	[IPAMD_LEAVING] = "leaving",       [5] = "none",
-	[IPAMD_QUARANTINE] = "quarantine", [IPAMD_MOVED] = "moved",
-};
-
-static const char *state_name(uint64_t word, uint64_t now)
-{
-	if (slot_state(word) == IPAMD_FREE)
-		return slot_is_ready(word, now) ? "ready" : "cooling";
-	return state_names[slot_state(word)];
-}
+#include "userspace/edge/portrait.h"
 
 static uint64_t word_of(const struct manager *m, const struct ledger_row *row)
 {
@@ -91,6 +79,7 @@ static void show_balance(struct manager *m, struct json *j)
 	json_unsigned(j, "leaving", s.leaving);
 	json_unsigned(j, "quarantine", s.quarantine);
 	json_unsigned(j, "waiting", s.waiting);
+	json_unsigned(j, "fixed", s.fixed);
 	json_unsigned(j, "slots_used", used);
 	json_bool(j, "holds", s.provisioned - s.waiting == used);
 	json_close_object(j);
@@ -131,6 +120,7 @@ static void show_pool(struct manager *m, unsigned int i, struct json *j)
 
 void view_status(struct manager *m, struct json *j)
 {
+	json_text(j, "from", "manager");
 	json_unsigned(j, "pid", (uint64_t)getpid());
 	json_text(j, "kind", m->idle_exit_s ? "idle-exit" : "manager");
 	json_unsigned(j, "up_ms", now_ms() - m->started_ms);
@@ -154,54 +144,65 @@ void view_status(struct manager *m, struct json *j)
 
 /* --- Slots ------------------------------------------------------------------------------- */
 
-static void show_holder(const struct ipamd_holder *h, uint64_t now, struct json *j)
+static const char *row_name(enum recover_row row)
 {
-	json_open_object(j, "holder");
-	json_text(j, "network", h->who.network);
-	json_text(j, "container", h->who.container);
-	json_text(j, "ifname", h->who.ifname);
-	json_text(j, "namespace", h->who.name_space);
-	json_text(j, "pod", h->who.pod);
-	json_text(j, "uid", h->who.uid);
-	json_signed(j, "nsid", h->who.nsid);
-	if (h->claimed_at_ms)
-		json_unsigned(j, "for_ms", now - h->claimed_at_ms);
-	json_close_object(j);
+	static const char *const names[RECOVER_ROWS] = {
+		[ROW_STOCK] = "stock",           [ROW_HELD] = "held",
+		[ROW_COOLING] = "cooling",       [ROW_LEAVING] = "leaving",
+		[ROW_QUARANTINE] = "quarantine", [ROW_NONE] = "none",
+	};
+
+	return names[row];
+}
+
+/* "namespace/pod"; "#digest" when a lost database had the name, see ipamd_fix.c. */
+#define FIXED_TEXT \
+	(sizeof(((struct store_row *)0)->fixed_space) + sizeof(((struct store_row *)0)->fixed_pod))
+
+static bool read_fixed(struct manager *m, const struct ledger_row *row, char ret[FIXED_TEXT])
+{
+	static struct store_row stored;
+
+	if (!row->fixed || store_get(m->store, &row->address, &stored) || !stored.fixed_pod[0])
+		return false;
+	snprintf(ret, FIXED_TEXT, "%s%s%s", stored.fixed_space, stored.fixed_space[0] ? "/" : "",
+		 stored.fixed_pod);
+	return true;
 }
 
 static void show_row(struct manager *m, const struct ledger_row *row, struct json *j)
 {
-	uint64_t word = word_of(m, row), now = now_ms();
-	struct ipamd_holder h;
-	char text[ADDR_TEXT];
+	char text[ADDR_TEXT], fixed[FIXED_TEXT];
 
 	addr_print(&row->address, text);
 	json_text(j, "address", text);
 	json_text(j, "pool", pool_name(m, row->pool));
-	if (row->slot == IPAMD_NONE) {
+	json_text(j, "row", row_name(row->row));
+	if (row->slot == IPAMD_NONE)
 		json_text(j, "state", "waiting");
-		return;
-	}
-	json_unsigned(j, "slot", row->slot);
-	json_text(j, "state", state_name(word, now));
-	json_bool(j, "fixed", word & SLOT_FIXED);
-	json_unsigned(j, "claims", slot_gen(word));
-	if (slot_state(word) == IPAMD_FREE && !slot_is_ready(word, now))
-		json_unsigned(j, "ready_in_ms", slot_time(word) - now);
-	if (slot_state(word) == IPAMD_FREE && slot_is_ready(word, now))
-		json_unsigned(j, "idle_ms", now - slot_time(word));
-	if (slot_state(word) == IPAMD_HELD && !pin_holder(m->pin, row->slot, word, &h))
-		show_holder(&h, now, j);
+	else
+		portrait_slot(m->pin, row->slot, word_of(m, row), now_ms(), j);
+	if (read_fixed(m, row, fixed))
+		json_text(j, "fixed_for", fixed);
 }
 
-void view_slots(struct manager *m, struct json *j)
+static const char *state_of(struct manager *m, const struct ledger_row *row)
 {
+	return row->slot == IPAMD_NONE ? "waiting" : portrait_state(word_of(m, row), now_ms());
+}
+
+void view_slots(struct manager *m, const char *pool, const char *state, struct json *j)
+{
+	json_text(j, "from", "manager");
 	json_open_array(j, "addresses");
 	for (unsigned int i = 0; i < m->ledger->used; i++) {
-		if (!m->ledger->rows[i].address.family)
+		const struct ledger_row *row = &m->ledger->rows[i];
+
+		if (!row->address.family || (pool && strcmp(pool, pool_name(m, row->pool))) ||
+		    (state && strcmp(state, state_of(m, row))))
 			continue;
 		json_open_object(j, NULL);
-		show_row(m, &m->ledger->rows[i], j);
+		show_row(m, row, j);
 		json_close_object(j);
 	}
 	json_close_array(j);
@@ -260,19 +261,15 @@ int view_history(struct manager *m, const struct addr *address, struct json *j)
 
 /* --- Why ------------------------------------------------------------------------------------ */
 
-static void say_held(struct manager *m, const struct ledger_row *row, struct json *j)
+/* What the maps alone cannot tell: whether the pod lives. */
+static void say_life(struct manager *m, const struct ledger_row *row, struct json *j)
 {
 	uint64_t word = word_of(m, row);
 	struct ipamd_holder h;
 	char text[512];
 
-	if (pin_holder(m->pin, row->slot, word, &h)) {
-		json_text(j, NULL, "it changed while it was looked at: ask again");
+	if (slot_state(word) != IPAMD_HELD || pin_holder(m->pin, row->slot, word, &h))
 		return;
-	}
-	snprintf(text, sizeof(text), "held by %s (container %s, interface %s, network %s)",
-		 h.who.label, h.who.container, h.who.ifname, h.who.network);
-	json_text(j, NULL, text);
 	if (h.who.nsid < 0) {
 		json_text(j, NULL,
 			  "its namespace has no id here: only its DEL, or weak evidence, "
@@ -302,48 +299,23 @@ static void say_held(struct manager *m, const struct ledger_row *row, struct jso
 	}
 }
 
-static void say_free(struct manager *m, const struct ledger_row *row, struct json *j)
-{
-	uint64_t word = word_of(m, row), now = now_ms();
-	struct ipamd_holder h;
-	char text[256];
-
-	if (slot_is_ready(word, now))
-		snprintf(text, sizeof(text), "in stock, idle for %" PRIu64 " s",
-			 (uint64_t)(now - slot_time(word)) / 1000);
-	else
-		snprintf(text, sizeof(text), "cooling down, ready in %" PRIu64 " ms",
-			 (uint64_t)(slot_time(word) - now));
-	json_text(j, NULL, text);
-	if (!pin_last_holder(m->pin, row->slot, word, &h)) {
-		snprintf(text, sizeof(text), "last held by %s (container %s)", h.who.label,
-			 h.who.container);
-		json_text(j, NULL, text);
-	}
-}
-
 static void say_why(struct manager *m, const struct ledger_row *row, struct json *j)
 {
 	static struct store_row stored;
-	char text[400];
+	char text[400], fixed[FIXED_TEXT];
 
-	if (row->slot == IPAMD_NONE)
+	if (row->slot == IPAMD_NONE) {
 		json_text(j, NULL,
 			  "in no slot: it waits for its source, the namespaces, or to leave");
-	else if (slot_state(word_of(m, row)) == IPAMD_HELD)
-		say_held(m, row, j);
-	else if (slot_state(word_of(m, row)) == IPAMD_FREE)
-		say_free(m, row, j);
-	else
-		json_text(j, NULL, "out of reach until its source has spoken");
-	if (store_get(m->store, &row->address, &stored))
-		return;
-	if (stored.fixed_pod[0]) {
-		snprintf(text, sizeof(text), "fixed for %s/%s", stored.fixed_space,
-			 stored.fixed_pod);
+	} else {
+		portrait_why(m->pin, row->slot, word_of(m, row), now_ms(), j);
+		say_life(m, row, j);
+	}
+	if (read_fixed(m, row, fixed)) {
+		snprintf(text, sizeof(text), "fixed for %s", fixed);
 		json_text(j, NULL, text);
 	}
-	if (stored.note[0])
+	if (!store_get(m->store, &row->address, &stored) && stored.note[0])
 		json_text(j, NULL, stored.note);
 }
 
@@ -361,36 +333,53 @@ static void explain_row(struct manager *m, const struct ledger_row *row, struct 
 static void explain_stranger(struct manager *m, const struct addr *a, struct json *j)
 {
 	unsigned int pool = pool_of_address(m, a);
-	char text[128];
+	char text[128], address[ADDR_TEXT];
 
+	addr_print(a, address);
 	if (pool == IPAMD_POOLS)
 		snprintf(text, sizeof(text), "no pool of this node hands it out");
 	else
 		snprintf(text, sizeof(text), "pool %s may hand it out, but it is not in stock",
 			 pool_name(m, pool));
 	json_open_object(j, NULL);
+	json_text(j, "address", address);
+	json_text(j, "pool", pool == IPAMD_POOLS ? "none" : pool_name(m, pool));
+	json_text(j, "state", "absent");
 	json_open_array(j, "why");
 	json_text(j, NULL, text);
 	json_close_array(j);
 	json_close_object(j);
 }
 
-static bool is_meant(const struct ipamd_who *w, const char *q)
+/* Kept for that workload, whether a pod of it is there or not. */
+static bool is_fixed_for(struct manager *m, const struct ledger_row *row, const char *q)
 {
-	char pod[sizeof(w->name_space) + sizeof(w->pod) + 1];
-	size_t n = strlen(q);
+	char fixed[FIXED_TEXT];
 
-	snprintf(pod, sizeof(pod), "%s/%s", w->name_space, w->pod);
-	return !strcmp(q, pod) || (n >= 4 && !strncmp(q, w->container, n));
+	return read_fixed(m, row, fixed) && !strcmp(fixed, q);
+}
+
+static bool is_meant(struct manager *m, const struct ledger_row *row, const char *q)
+{
+	struct ipamd_holder h;
+	uint64_t word;
+
+	if (is_fixed_for(m, row, q))
+		return true;
+	if (row->slot == IPAMD_NONE)
+		return false;
+	word = word_of(m, row);
+	return slot_state(word) == IPAMD_HELD && !pin_holder(m->pin, row->slot, word, &h) &&
+	       portrait_is_of(&h.who, q);
 }
 
 bool view_explain(struct manager *m, const char *q, struct json *j)
 {
 	struct ledger_row *row;
-	struct ipamd_holder h;
-	struct addr a = {0};
+	struct addr a;
 	bool found = false;
 
+	json_text(j, "from", "manager");
 	json_open_array(j, "found");
 	if (!addr_parse(q, &a)) {
 		row = ledger_find(m->ledger, &a);
@@ -398,14 +387,12 @@ bool view_explain(struct manager *m, const char *q, struct json *j)
 			explain_row(m, row, j);
 		else
 			explain_stranger(m, &a, j);
-		found = true;
+		json_close_array(j);
+		return true;
 	}
-	for (unsigned int slot = 0; !a.family && slot < m->pin->meta->slots; slot++) {
-		uint64_t word = mem_load(&m->pin->words[slot]);
-
-		row = ledger_at(m->ledger, slot);
-		if (row && slot_state(word) == IPAMD_HELD && !pin_holder(m->pin, slot, word, &h) &&
-		    is_meant(&h.who, q)) {
+	for (unsigned int i = 0; i < m->ledger->used; i++) {
+		row = &m->ledger->rows[i];
+		if (row->address.family && is_meant(m, row, q)) {
 			explain_row(m, row, j);
 			found = true;
 		}
