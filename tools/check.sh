@@ -20,8 +20,9 @@ export TALLY=$O/tally
 
 # --- What is missing --------------------------------------------------------
 
-need="gcc make pkg-config clang llvm bpftool libbpf-dev libsqlite3-dev libmnl-dev libjansson-dev
-	libevent-dev libclang-rt-dev prometheus curl strace faketime clang-format shellcheck patch jq
+need="gcc musl-tools libjsmn-dev make pkg-config clang llvm bpftool libbpf-dev libsqlite3-dev
+	libmnl-dev libjansson-dev libevent-dev libsmartcols-dev libclang-rt-dev prometheus curl strace
+	faketime clang-format shellcheck patch jq mandoc systemd zsh fish
 	bsdextrautils qemu-system-x86 busybox-static cpio"
 missing=
 for p in $need; do
