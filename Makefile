@@ -17,11 +17,20 @@ CLANG      ?= clang
 LLVM_STRIP ?= llvm-strip
 BPFTOOL    ?= $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool)
 PKG_CONFIG ?= pkg-config
+STATIC_CC  ?= $(if $(CROSS_COMPILE),$(CC),$(shell command -v musl-gcc || echo $(CC)))
 CFLAGS     ?= -O2 -g
 
 tree     := -iquote . -iquote $(O)
 warn     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wundef -Werror
 cflags    = -std=gnu11 -D_GNU_SOURCE $(tree) $(warn) $(CFLAGS) $(CPPFLAGS)
+
+# Static programs: musl has no kernel headers of its own.  The sanitizers' runtime is
+# for the other libc and dynamic, so under them these are built like all the rest.
+sanitized  := $(findstring -fsanitize,$(CFLAGS))
+static-cc  := $(if $(sanitized),$(CC),$(STATIC_CC))
+static-inc := -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)
+static-ld  := $(if $(sanitized),,-static)
+
 bpfflags := -std=gnu11 --target=bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror $(tree) \
 	    -idirafter /usr/include/$(shell $(CC) -print-multiarch)
 pkg       = $(if $2,$(shell $(PKG_CONFIG) $1 $2))
@@ -37,7 +46,7 @@ endif
 all:
 
 # The words a Kbuild file may say.  They are wiped before each one is read.
-words := prog-y lib-y bpf-y test-y script-y man-y
+words := prog-y static-y lib-y bpf-y test-y script-y man-y
 
 # $(call program,dir,name,list)
 define program
@@ -51,6 +60,13 @@ install-$2: $(O)/$1/$2
 	$$(Q)install -D -m 0755 $$< $(DESTDIR)$($2-dir)/$2)
 endef
 
+# $(call static,dir,name): how the program of that name is built
+define static
+$(addprefix $(O)/$1/,$($2-y) $2): private override CC = $(static-cc)
+$(addprefix $(O)/$1/,$($2-y)): private CPPFLAGS += $(static-inc)
+$(O)/$1/$2: private LDFLAGS += $(static-ld)
+endef
+
 # $(call library,dir,name)
 define library
 $(O)/$1/$2.a: $(addprefix $(O)/$1/,$($2-y)) $1/Kbuild
@@ -62,6 +78,7 @@ define descend
 $(foreach w,$(words),$(eval $w :=))
 $(eval include $1/Kbuild)
 $(foreach p,$(prog-y),$(eval $p-y ?= $p.o)$(eval $(call program,$1,$p,progs)))
+$(foreach p,$(static-y),$(eval $p-y ?= $p.o)$(eval $(call static,$1,$p))$(eval $(call program,$1,$p,progs)))
 $(foreach p,$(test-y),$(eval $p-y ?= $p.o)$(eval $(call program,$1,$p,tests)))
 $(foreach l,$(lib-y),$(eval $(call library,$1,$(l:.a=))))
 $(eval all-skels   += $(patsubst %.bpf.o,$(O)/$1/%.skel.h,$(bpf-y)))
@@ -101,7 +118,7 @@ $(all-progs) $(all-tests):
 # Objects are stale when the flags change, not only when the files do.
 $(O)/.flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(cflags) : $(CLANG) $(bpfflags)' > $@.new
+	@echo '$(CC) $(static-cc) $(cflags) : $(CLANG) $(bpfflags)' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # What test scripts need to build variants of what is built here.
@@ -125,8 +142,8 @@ fuzz:
 faults: $(O)/userspace/ipamd $(O)/selftests/manager_faults
 	$(Q)TIMEOUT=7200 selftests/run.sh $(O)/selftests/manager_faults
 
-bench: $(O)/selftests/bench $(O)/selftests/manager_bench $(O)/userspace/ipamd
-	$(Q)$(O)/selftests/bench && $(O)/selftests/manager_bench
+bench: all
+	$(Q)$(O)/selftests/bench && $(O)/selftests/manager_bench && $(O)/selftests/cni_bench
 
 style:
 	$(Q)tools/style.sh

@@ -5,6 +5,7 @@
  */
 #include "selftests/harness.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -471,6 +472,42 @@ TEST(a_reload_applies_what_changed_or_refuses_whole)
 	CHECK_EQ(node_claim(3, NULL, NULL), IPAMD_OK);
 	CHECK_EQ(node_release(1), IPAMD_OK);
 	CHECK(node_until(balance_holds()));
+	node_end(pid, SIGTERM);
+}
+
+/* As if what is held had been claimed then; 0: nothing is changed.  How many are held. */
+static unsigned int claims_are_of(uint64_t ms)
+{
+	auto_pin struct pin *pin = node_pins();
+	unsigned int n = 0;
+
+	for (__u32 i = 0; i < pin->meta->slots; i++) {
+		struct ipamd_holder h;
+
+		if (slot_state(mem_load(&pin->words[i])) != IPAMD_HELD)
+			continue;
+		n++;
+		if (!ms)
+			continue;
+		CHECK(!bpf_map_lookup_elem(pin->map[PIN_HOLDERS], &i, &h));
+		h.claimed_at_ms = ms;
+		CHECK(!bpf_map_update_elem(pin->map[PIN_HOLDERS], &i, &h, 0));
+	}
+	return n;
+}
+
+TEST(a_death_in_the_moment_of_the_claim_is_asked_for_again)
+{
+	struct node_pod pod;
+	pid_t pid;
+
+	node_make();
+	pid = node_up();
+	node_pod_start(&pod);
+	CHECK_EQ(node_pod_claim(&pod, 1, NULL), IPAMD_OK);
+	CHECK_EQ(claims_are_of(slot_now_ms(clock_boot_ns()) + 2000), 1);
+	node_pod_end(&pod);
+	CHECK(node_until(claims_are_of(0) == 0)); /* all ids are asked for each 30 s only */
 	node_end(pid, SIGTERM);
 }
 

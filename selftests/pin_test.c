@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #define PARENT "/tmp/ipamd-test-bpffs"
@@ -228,6 +229,35 @@ TEST(every_outcome_says_what_to_do)
 		if (i <= BPFFS_ABSENT || i >= PIN_NEWER)
 			CHECK(strcmp(pin_explain(i), "unknown outcome"));
 	CHECK(!strcmp(pin_explain(-ENOMEM), strerror(ENOMEM)));
+}
+
+TEST(who_only_looks_can_write_nothing)
+{
+	struct pin *pin = stock_open(64, 1000), *looking;
+	__u32 zero = 0;
+	__u64 word;
+	int status;
+	pid_t pid;
+
+	CHECK_EQ(stock_fill(pin, 0, POOL_4, 0), IPAMD_OK);
+	CHECK_EQ(pin_attach_readonly(STOCK_DIR, &looking), 0);
+	word = stock_word(looking, 0);
+	CHECK_EQ(word, stock_word(pin, 0));
+	CHECK_EQ(looking->meta->slots, 64);
+	CHECK_EQ(looking->prog[IPAMD_STEP], -1);
+	CHECK(bpf_map_update_elem(looking->map[PIN_META], &zero, looking->meta, 0) < 0);
+	CHECK_EQ(errno, EPERM);
+	CHECK(mprotect(looking->pools, 4096, PROT_READ | PROT_WRITE) < 0);
+	pid = fork();
+	if (!pid) {
+		looking->meta->slots = 0;
+		_exit(0);
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status) || WEXITSTATUS(status)); /* a sanitizer exits by itself */
+	CHECK_EQ(pin->meta->slots, 64);
+	pin_close(looking);
+	pin_close(pin);
 }
 
 TEST_MAIN

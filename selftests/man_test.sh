@@ -1,0 +1,105 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# The man pages say what the programs say: every option, command, configuration key
+# with its default, path of the socket and exit status, and none that is not there.
+
+cd "$(dirname "$0")/.." || exit 1
+O=${O:-build}
+n=0 bad=0
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+
+report() { # name, what is wrong: empty is good
+	n=$((n + 1))
+	if [ -z "$2" ]; then
+		echo "ok $n $1"
+	else
+		printf '%s\n' "$2" | head -20 | sed 's/^/# /'
+		echo "not ok $n $1"
+		bad=1
+	fi
+}
+
+# Two lists, one word a line, must be the same and not empty.
+same() { # name, what the code has, what the page has
+	printf '%s\n' "$2" | sort -u >"$tmp/code"
+	printf '%s\n' "$3" | sort -u >"$tmp/page"
+	if [ -z "$2" ]; then
+		report "$1" "nothing found in the code: has it moved?"
+	else
+		report "$1" "$(diff "$tmp/code" "$tmp/page" | sed -n 's/^</only in the code:/p; s/^>/only in the page:/p')"
+	fi
+}
+
+longs() { # of a --help
+	grep -o -e '--[a-z][a-z-]*' | sort -u
+}
+
+page_longs() {
+	sed 's/Fl -/Fl --/g' "$1" | grep -o -e 'Fl --[a-z][a-z-]*' | sed 's/^Fl //' | sort -u
+}
+
+page_codes() {
+	sed -n '/^\.Sh EXIT STATUS/,/^\.Sh EX\|^\.Sh SEE/s/^\.It \([0-9]*\)$/\1/p' "$1"
+}
+
+# The numbers in front of a word, behind "Exit status:".
+help_codes() {
+	tr '\n' ' ' | sed 's/.*Exit status: //' | grep -o '\b[0-9][0-9]* [a-z]' | sed 's/ .*//'
+}
+
+echo "TAP version 13"
+if command -v mandoc >/dev/null; then
+	# Ours are not installed where mandoc looks for them.
+	report "mandoc finds nothing wrong" "$(for page in docs/*.[1-9]; do
+		mandoc -Tlint "$page" 2>&1 | grep -v 'referenced manual not found\|mandoc.db'
+	done)"
+else
+	n=$((n + 1))
+	echo "ok $n mandoc finds nothing wrong # SKIP no mandoc"
+fi
+
+ipamd=$O/userspace/ipamd ipamctl=$O/userspace/ctl/ipamctl
+same "ipamd(8) has the options of ipamd" "$($ipamd --help | longs)" "$(page_longs docs/ipamd.8)"
+same "ipamd(8) has the exit status of ipamd" "$($ipamd --help | help_codes)" \
+	"$(page_codes docs/ipamd.8)"
+same "ipamd(8) has the paths of the socket" \
+	"$(grep -o 'HTTP_[A-Z]*, "/[a-z0-9/]*"' userspace/ipamd_admin.c | sed 's/HTTP_//; s/[,"]//g')" \
+	"$(grep -o '^\.It Li [A-Z]* /[a-z0-9/]*' docs/ipamd.8 | sed 's/.It Li //')"
+
+commands=$($ipamctl --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\).*/\1/p')
+same "ipamctl(8) has the commands of ipamctl" "$commands" \
+	"$(sed -n '/^The commands/,/^The options/s/^\.It Cm \([a-z]*\).*/\1/p' docs/ipamctl.8)"
+same "ipamctl(8) has the options of ipamctl and its commands" \
+	"$(for c in --help $commands; do $ipamctl "$c" --help; done | longs)" \
+	"$(page_longs docs/ipamctl.8)"
+for c in $commands; do
+	same "ipamctl(8) has the options and arguments of $c" \
+		"$($ipamctl "$c" --help | sed -n '1s/.*ipamctl //p' | tr -d '[]|' | tr -s ' ' '\n')" \
+		"$(sed -n "s/^\.It Cm \($c\( .*\)*\)$/\1/p" docs/ipamctl.8 |
+			sed 's/Fl -/--/g; s/\b\(Oo\|Oc\|Op\|Ar\|Cm\) //g; s/ Oc$//' |
+			tr -d '|' | tr -s ' ' '\n')"
+done
+same "ipamctl(8) has the exit status that --help has" "$($ipamctl --help | help_codes)" \
+	"$(page_codes docs/ipamctl.8)"
+same "--help has the exit status of the code" \
+	"$(sed -n 's/^\tCTL_[A-Z_]* = \([0-9]\),$/\1/p' userspace/ctl/ctl.h)" \
+	"$($ipamctl --help | help_codes)"
+
+keys() { # of a table in core/config.c
+	sed -n "/$1\[\] = {/,/};/p" userspace/core/config.c | grep -o '{"[a-z]*"' | tr -d '{"'
+}
+page_keys() { # of a section of ipamd.conf(5)
+	sed -n "/^\.Ss \[$1/,/^\.S/s/^\.It Cm \([a-z]*\).*/\1/p" docs/ipamd.conf.5
+}
+same "ipamd.conf(5) has the keys of [manager]" "$(keys manager_keys)" "$(page_keys manager)"
+same "ipamd.conf(5) has the keys of [pool]" "$(keys pool_keys)" "$(page_keys pool)"
+printf '[pool x]\nsubnet = 10.0.0.0/24\n' >"$tmp/conf"
+same "ipamd.conf(5) has their defaults" \
+	"$($ipamd -n -c "$tmp/conf" | grep -v '^\[\|^$\|^subnet\|^range' | tr -d ' ')" \
+	"$(sed -n 's/^\.It Cm \([a-z]*\) Li = \(.*\)/\1=\2/p' docs/ipamd.conf.5)"
+sed -n '/^\.Bd -literal/,/^\.Ed/p' docs/ipamd.conf.5 | grep -v '^\.' >"$tmp/example"
+report "ipamd takes the example of ipamd.conf(5)" "$($ipamd -n -c "$tmp/example" 2>&1 >/dev/null)"
+echo "1..$n"
+exit $bad
