@@ -496,6 +496,8 @@ static void carry_out(struct manager *m, const struct sentence *s)
 		ledger_remove(m->ledger, row);
 		return;
 	}
+	if (r && !row->held_back) /* a call that failed once may not fail again */
+		m->judge_at_ms = now_ms();
 	row->held_back = r || is_held_back(m, s);
 	row->away_on_release = s->v.quarantine_on_release;
 	row->wait_until_ms = s->v.wait_ms ? now_ms() + s->v.wait_ms : 0;
