@@ -16,6 +16,7 @@
 #include "bpf/slot.h"
 #include "selftests/node.h"
 #include "userspace/base/addr.h"
+#include "userspace/base/caps.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/clock.h"
 
@@ -42,6 +43,41 @@ TEST(a_fresh_node_has_stock_at_once)
 	CHECK(pool("ready") >= 5);
 	CHECK_EQ(node_claim(1, "default/web-1", &req), IPAMD_OK);
 	CHECK_EQ(node_end(pid, SIGTERM), 0);
+}
+
+/* A line of /proc/<pid>/status that holds a mask. */
+static unsigned long long mask_of(pid_t pid, const char *key)
+{
+	unsigned long long mask = ~0ULL;
+	char path[64], line[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			mask = strtoull(line + strlen(key), NULL, 16);
+	fclose(f);
+	return mask;
+}
+
+TEST(it_mounts_a_bpffs_where_there_is_none_and_keeps_four_capabilities)
+{
+	pid_t pid;
+
+	node_make();
+	CHECK_EQ(umount(NODE "/bpf"), 0);
+	pid = node_up();
+	CHECK_EQ(node_claim(1, NULL, NULL), IPAMD_OK);
+	CHECK_EQ(mask_of(pid, "CapEff:") & ~CAPS_MANAGER, 0);
+	CHECK_EQ(mask_of(pid, "CapPrm:") & ~CAPS_MANAGER, 0);
+	CHECK_EQ(mask_of(pid, "CapInh:"), 0);
+	CHECK_EQ(mask_of(pid, "NoNewPrivs:"), 1);
+	CHECK_EQ(node_end(pid, SIGTERM), 0);
+	pid = node_up(); /* over the mount that is there now */
+	CHECK_EQ(pool("held"), 1);
+	node_end(pid, SIGTERM);
 }
 
 TEST(the_stock_is_refilled_before_it_is_empty)
