@@ -5,6 +5,8 @@
  *   ipamd.c           options, start, the event table, the turn, stop
  *   ipamd_config.c    the files into a struct config
  *   ipamd_pools.c     a config into the map of pools and its names
+ *   ipamd_era.c       at start: how map and database came to us
+ *   ipamd_gather.c    at start: what is known of each address
  *   ipamd_recover.c   at start: map, database, source and witnesses into one ledger
  *   ipamd_witness.c   the addresses seen in the namespaces, and by the runtime
  *   ipamd_rows.c      what the pods did since the last turn, into rows and history

@@ -2,158 +2,19 @@
 /*
  * The start: the map, the database, the source and the witnesses into one ledger.
  *
- * First all evidence is gathered, then each address is judged (core/recover.h),
- * then the rows are written in one durable transaction, and only then do slots
- * change.  A kill anywhere finds the same evidence, or the rows of the verdict,
- * at the next start.  Addresses that wait for a witness are judged again later.
+ * First all evidence is gathered (ipamd_gather.c), in the light of how map and database
+ * came to us (ipamd_era.c), then each address is judged (core/recover.h), then the rows are written
+ * in one durable transaction, and only then do slots change.  A kill anywhere finds the same
+ * evidence, or the rows of the verdict, at the next start.  Addresses that wait for a witness are
+ * judged again later.
  */
+#include "userspace/ipamd_recover.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include "bpf/request.h"
-#include "userspace/base/cleanup.h"
-#include "userspace/base/error.h"
-#include "userspace/edge/place.h"
-#include "userspace/ipamd.h"
-
-/* How map and database came to us. */
-struct era {
-	bool same_boot;  /* of the database: its deadlines count */
-	bool map_whole;  /* it has served in this boot */
-	bool lost;       /* it has not, though there was one in this boot */
-	bool row_is_old; /* the database is older than the map */
-	bool other_pair; /* it is new beside a map, or a damaged one was replaced */
-	bool other_time; /* its times are of another boot, or of one that has not come */
-};
-
-static struct era era;
-
-/* --- Gathering: the map -------------------------------------------------------------- */
-
-static int address_of_slot(struct manager *m, unsigned int slot, uint64_t word, struct addr *ret)
-{
-	struct ipamd_address a;
-	int r = pin_address(m->pin, slot, &a);
-
-	if (r)
-		return r;
-	*ret = (struct addr){.family = m->pin->pools[slot_pool(word)].family};
-	memcpy(ret->bytes, a.bytes, sizeof(ret->bytes));
-	return 0;
-}
-
-/* The same address in two slots: the held one stays. */
-static void settle_double(struct manager *m, struct ledger_row *row, unsigned int slot,
-			  uint64_t word)
-{
-	uint64_t first = mem_load(&m->pin->words[row->slot]);
-	unsigned int loser = slot_state(word) == IPAMD_HELD ? row->slot : slot;
-	uint64_t lost = loser == slot ? word : first;
-	char text[ADDR_TEXT];
-
-	addr_print(&row->address, text);
-	log_say(LOG_ERROR, "%s is in slots %u and %u; slot %u goes to quarantine", text, row->slot,
-		slot, loser);
-	if (slot_state(lost) == IPAMD_FREE)
-		stock_step(m, loser, lost, slot_set_state(lost, IPAMD_QUARANTINE));
-	if (loser == row->slot)
-		ledger_place(m->ledger, row, slot);
-}
-
-/* History goes on from here: one hold, if there is one, and no guess at what was before. */
-static uint64_t seen_of_adopted(uint64_t word)
-{
-	bool held = slot_state(word) == IPAMD_HELD || slot_state(word) == IPAMD_CLAIMING;
-
-	return slot_word(IPAMD_FREE, slot_pool(word), 0, slot_gen(word) - held);
-}
-
-static int gather_slots(struct manager *m)
-{
-	for (unsigned int slot = 0; slot < m->pin->meta->slots; slot++) {
-		uint64_t word = mem_load(&m->pin->words[slot]);
-		struct ledger_row *row;
-		struct addr a;
-		int r;
-
-		if (slot_state(word) == IPAMD_EMPTY)
-			continue;
-		r = address_of_slot(m, slot, word, &a);
-		if (r)
-			return r;
-		row = ledger_add(m->ledger, &a);
-		if (!row)
-			return -ENOSPC;
-		if (row->slot != IPAMD_NONE) {
-			settle_double(m, row, slot, word);
-			continue;
-		}
-		ledger_place(m->ledger, row, slot);
-		row->pool = (uint8_t)slot_pool(word);
-		row->seen = seen_of_adopted(word);
-	}
-	return 0;
-}
-
-/* --- Gathering: the database ------------------------------------------------------------- */
-
-/* The pool may have another name by now; one that is not ours stays with its own, if it can. */
-static unsigned int pool_for_row(const struct manager *m, const struct store_row *from)
-{
-	unsigned int pool = pool_of_address(m, &from->address);
-
-	if (pool != IPAMD_POOLS)
-		return pool;
-	return pool_by_name(m, from->pool, from->address.family == 6 ? IPAMD_V6 : IPAMD_V4);
-}
-
-static int gather_row(void *ctx, const struct store_row *from)
-{
-	struct manager *m = ctx;
-	struct ledger_row *row = ledger_add(m->ledger, &from->address);
-
-	if (!row)
-		return -ENOSPC;
-	row->row = rows_row(from->state);
-	row->gen = from->gen;
-	row->ready_at_ms = era.same_boot ? from->ready_at_ms : 0;
-	row->fixed = from->fixed_pod[0] != '\0';
-	if (row->slot == IPAMD_NONE)
-		row->pool = (uint8_t)pool_for_row(m, from);
-	/* A row in quarantine that names somebody was written while he held it. */
-	row->seen =
-		digest_is_set(&from->who.id)
-			? slot_word(IPAMD_HELD, row->pool, slot_tag_of(&from->who.id), from->gen)
-			: slot_word(IPAMD_FREE, row->pool, from->ready_at_ms, from->gen);
-	return 0;
-}
-
-/* Of ours, in a namespace or in the runtime's cache, and known to nobody here. */
-static int gather_sight(void *ctx, const struct addr *address)
-{
-	struct manager *m = ctx;
-	unsigned int pool = pool_of_address(m, address);
-	struct ledger_row *row;
-
-	if (pool == IPAMD_POOLS || ledger_find(m->ledger, address))
-		return 0;
-	row = ledger_add(m->ledger, address);
-	if (!row)
-		return -ENOSPC;
-	row->pool = (uint8_t)pool;
-	row->held_back = true; /* until it is judged */
-	return 0;
-}
-
-/* The runtime's results outlive a boot; their pods do not. */
-static bool cache_counts(void)
-{
-	return era.map_whole || era.lost;
-}
 
 /* --- Judging -------------------------------------------------------------------------------- */
 
@@ -184,7 +45,7 @@ static struct recover_verdict judge(struct manager *m, const struct ledger_row *
 		.row = row->row,
 		.source = pool_of_address(m, &row->address) < IPAMD_POOLS ? SOURCE_OURS
 									  : SOURCE_NOT_OURS,
-		.witness = witness_of(&row->address, cache_counts()),
+		.witness = witness_of(&row->address, era_counts_cache()),
 		.same_holder = slot_same(word, row->seen),
 		.row_is_old = era.row_is_old,
 		.other_pair = era.other_pair,
@@ -230,7 +91,7 @@ static bool find_stored(struct manager *m, const struct ledger_row *row, struct 
 /* By the runtime's cache, if it counts; else by nothing but the address. */
 static void name_holder(const struct ledger_row *row, struct ipamd_who *ret)
 {
-	const struct cache_hold *cached = cache_counts() ? witness_cached(&row->address) : NULL;
+	const struct cache_hold *cached = era_counts_cache() ? witness_cached(&row->address) : NULL;
 	struct ipamd_request req;
 	char text[ADDR_TEXT];
 
@@ -395,7 +256,7 @@ static int fill_held(struct manager *m, const struct sentence *s)
 		return r;
 	ledger_place(m->ledger, row, slot);
 	if (row->row != ROW_HELD) /* history begins a hold */
-		row->seen = seen_of_adopted(word);
+		row->seen = gather_seen(word);
 	return 0;
 }
 
@@ -585,315 +446,29 @@ static int carry_out_all(struct manager *m, bool only_open)
 	return restored ? add_entries(m) : 0;
 }
 
-static int read_boot_id(char ret[40])
-{
-	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
-	char *end;
-
-	if (!f)
-		return last_error();
-	memset(ret, 0, 40);
-	if (!fgets(ret, 40, f))
-		ret[0] = '\0';
-	fclose(f);
-	end = strchr(ret, '\n');
-	if (end)
-		*end = '\0';
-	return ret[0] ? 0 : -EIO;
-}
-
-/* Pins that outlived their boot are a copy: what they say of pods is over. */
-static int discard_foreign_map(struct manager *m)
-{
-	auto_pin struct pin *old = NULL;
-
-	if (pin_attach(m->config.pins, &old)) /* none, or pin_open() says what is wrong */
-		return 0;
-	if (!old->meta->boot_id[0] || !strncmp(old->meta->boot_id, m->boot_id, sizeof(m->boot_id)))
-		return 0;
-	log_say(LOG_WARNING, "the maps are of another boot: begun anew from the database");
-	return pin_discard(m->config.pins);
-}
-
-static int open_pins(struct manager *m)
-{
-	int r = bpffs_mount(m->config.pins);
-
-	if (r) {
-		log_say(LOG_ERROR, "%s: cannot mount a bpffs there: %s", m->config.pins,
-			strerror(-r));
-		return r;
-	}
-	r = discard_foreign_map(m);
-	if (!r)
-		r = pin_open(m->config.pins, m->config.slots, &m->pin);
-	if (r)
-		log_say(LOG_ERROR, "%s: %s", m->config.pins, pin_explain(r));
-	return r;
-}
-
-static int open_store(struct manager *m)
-{
-	static char aside[4096];
-	char path[CONFIG_PATH + 16];
-	int r;
-
-	snprintf(path, sizeof(path), "%s/ipamd.db", m->config.state);
-	r = store_open(path, aside, &m->store);
-	m->store_is_new = r == STORE_MADE || r == STORE_REPLACED;
-	m->store_is_damaged = r == STORE_REPLACED;
-	if (r == STORE_MADE) {
-		log_say(LOG_NOTICE, "%s: %s", path, store_explain(r));
-		return 0;
-	}
-	if (r == STORE_REPLACED) {
-		log_say(LOG_ERROR, "%s: %s; the old one is kept at %s", path, store_explain(r),
-			aside);
-		return 0;
-	}
-	if (r)
-		log_say(LOG_ERROR, "%s: %s", path, store_explain(r));
-	return r;
-}
-
-/* Of another pair: its rows are not about the pods of this map.  Kept, but not believed. */
-static int set_foreign_store_aside(struct manager *m)
-{
-	static char aside[4096];
-	char path[CONFIG_PATH + 16];
-	struct place place;
-	int r;
-
-	snprintf(path, sizeof(path), "%s/ipamd.db", m->config.state);
-	store_close(m->store);
-	m->store = NULL;
-	r = place_open(path, &place);
-	if (!r) {
-		r = place_move_aside(&place, aside);
-		place_close(&place);
-	}
-	if (r) {
-		log_say(LOG_ERROR, "%s belongs to another map and cannot be moved aside: %s", path,
-			store_explain(r));
-		return r;
-	}
-	log_say(LOG_ERROR,
-		"%s belongs to another map: it is kept at %s, and a new one is made from the map",
-		path, aside);
-	return open_store(m);
-}
-
-/*
- * A mark in the run directory: there has been a manager in this boot, and until when
- * there was doubt about pods that nobody sees.  Without it a loss of map and
- * database together would look like a first start, and a restart would end the doubt.
- */
-static bool was_here(struct manager *m, uint64_t *ret_doubt_ms)
-{
-	auto_close int fd = openat(m->run_dir, "served", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char text[128] = "", boot_id[40] = "";
-	unsigned long long doubt = 0;
-
-	*ret_doubt_ms = 0;
-	if (fd < 0)
-		return false;
-	if (read(fd, text, sizeof(text) - 1) < 0 || sscanf(text, "%39s %llu", boot_id, &doubt) != 2)
-		return true; /* not readable: rather too careful */
-	if (strcmp(boot_id, m->boot_id))
-		return false; /* this directory outlives a boot */
-	*ret_doubt_ms = doubt;
-	return true;
-}
-
-static int write_mark(struct manager *m)
-{
-	auto_close int fd = openat(m->run_dir, "served.next",
-				   O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd < 0 ||
-	    dprintf(fd, "%s %llu\n", m->boot_id, (unsigned long long)m->doubt_until_ms) < 0 ||
-	    renameat(m->run_dir, "served.next", m->run_dir, "served"))
-		return last_error();
-	return 0;
-}
-
-static void leave_mark(struct manager *m)
-{
-	int r = write_mark(m);
-
-	if (r)
-		log_say(LOG_WARNING, "%s/served: cannot be made: %s", m->config.run, strerror(-r));
-}
-
-static void say_era(void)
-{
-	if (era.row_is_old)
-		log_say(LOG_WARNING, "the database is older than the map: the map is believed");
-	if (era.lost)
-		log_say(LOG_ERROR, "the maps of this boot are lost: made anew from the database, "
-				   "the namespaces and the source; what is free cools down first");
-}
-
-/*
- * Of the same boot, and later than now: the memory of this machine went back and its
- * disk did not.  The addresses are of a range that is ours alone, so nothing else
- * follows from it here; a source that others share is to be read again.
- */
-static bool is_ahead(const struct manager *m, const struct store_meta *db)
-{
-	uint64_t now = now_ms();
-
-	if (strcmp(db->boot_id, m->boot_id) || db->boottime_ms <= now)
-		return false;
-	log_say(LOG_WARNING,
-		"the database was written %llu s after now: was this machine restored from a "
-		"snapshot?  The map is believed",
-		(unsigned long long)(db->boottime_ms - now + 999) / 1000);
-	return true;
-}
-
-/* What there is no row of is to be taken with care for a while. */
-static void find_doubt(struct manager *m, uint64_t before)
-{
-	m->doubt_until_ms = before;
-	if (era.lost)
-		m->doubt_until_ms = now_ms() + RECOVER_LONGEST_ADD_MS;
-	else if (!era.map_whole && m->store_is_damaged)
-		m->doubt_until_ms = now_ms();
-	m->second_look_ms = m->doubt_until_ms;
-}
-
-static int find_pair(struct manager *m, const struct store_meta *db)
-{
-	if (era.map_whole)
-		memcpy(m->pair_id, m->pin->meta->pair_id, sizeof(m->pair_id));
-	else if (db)
-		memcpy(m->pair_id, db->pair_id, sizeof(m->pair_id));
-	else if (getrandom(m->pair_id, sizeof(m->pair_id), 0) != sizeof(m->pair_id))
-		return -EIO;
-	return 0;
-}
-
-static int find_era(struct manager *m)
-{
-	struct ipamd_meta *map = m->pin->meta;
-	struct store_meta db = {0};
-	uint64_t doubt_ms;
-	int r = store_get_meta(m->store, &db);
-	bool known = !r, here = was_here(m, &doubt_ms);
-
-	if (r && r != STORE_ABSENT)
-		return r;
-	era = (struct era){
-		.map_whole = map->boot_id[0] != '\0',
-		.same_boot = known && !strcmp(db.boot_id, m->boot_id),
-	};
-	if (era.map_whole && known && memcmp(db.pair_id, map->pair_id, 16)) {
-		r = set_foreign_store_aside(m);
-		if (r)
-			return r;
-		known = false;
-	}
-	era.row_is_old = era.map_whole && known && map->epoch > db.epoch;
-	era.lost = !era.map_whole && ((known && !strcmp(db.boot_id, m->boot_id)) || here);
-	era.other_pair = era.map_whole ? m->store_is_new : m->store_is_damaged && !era.lost;
-	era.other_time = known && (strcmp(db.boot_id, m->boot_id) || is_ahead(m, &db));
-	say_era();
-	find_doubt(m, doubt_ms);
-	if (known && db.epoch > map->epoch)
-		map->epoch = db.epoch;
-	return find_pair(m, known ? &db : NULL);
-}
-
-/* Ids of namespaces count in the namespace of whoever gave them. */
-static int find_netns(struct manager *m)
-{
-	struct ipamd_meta *map = m->pin->meta;
-	__u64 cookie;
-	int r = netns_own_cookie(&cookie);
-
-	if (r)
-		return r;
-	if (map->netns_cookie && map->netns_cookie != cookie) {
-		log_say(LOG_WARNING,
-			"started in another network namespace than before: the death of pods that "
-			"are here already will not be noticed at once");
-		/* Ordering: a kill in between says it once more. */
-		mem_store(&map->netns_since_ms, now_ms());
-	}
-	mem_store(&map->netns_cookie, cookie);
-	m->netns_since_ms = map->netns_since_ms;
-	return 0;
-}
-
-static int gather(struct manager *m)
-{
-	int seen = 0, r = gather_slots(m);
-
-	if (!r)
-		r = store_each(m->store, gather_row, m);
-	if (!r && (seen = witness_look(m)) < 0)
-		log_say(LOG_WARNING,
-			"the namespaces cannot be read yet (%s): what depends on them waits",
-			strerror(-seen));
-	m->unread = seen && !era.map_whole;
-	return r ? r : witness_each(cache_counts(), gather_sight, m);
-}
-
-/*
- * From here on the next start believes this map.  Ordering: the first letter of the
- * boot id says so, and is the last to be written, in one store.
- */
-static void seal(struct manager *m)
-{
-	struct ipamd_meta *map = m->pin->meta;
-
-	memcpy(map->pair_id, m->pair_id, sizeof(map->pair_id));
-	memcpy(map->boot_id + 1, m->boot_id + 1, sizeof(map->boot_id) - 1);
-	__atomic_store_n(&map->boot_id[0], m->boot_id[0], __ATOMIC_RELEASE);
-}
-
 /*
  * The seal makes the map a whole one, so it is the last: until then the next start
  * does all of this again, and no pod can claim, since no pool has a name.
  */
 static int recover_all(struct manager *m)
 {
-	int r = gather(m);
+	int r = gather_all(m);
 
 	if (!r)
 		r = carry_out_all(m, false);
 	if (r)
 		return r;
-	/* A doubt must not be forgotten; without one the mark must not make it a loss. */
-	if (m->doubt_until_ms)
-		leave_mark(m);
-	seal(m);
-	if (!m->doubt_until_ms)
-		leave_mark(m);
+	era_seal(m);
 	return pools_name(m, &m->config);
 }
 
 int recover_start(struct manager *m)
 {
-	int r = read_boot_id(m->boot_id);
+	int r = era_open(m);
 
-	if (r) {
-		log_say(LOG_ERROR, "the id of this boot cannot be read: %s", strerror(-r));
-		return r;
-	}
-	r = open_pins(m);
-	if (!r)
-		r = open_store(m);
 	if (r)
 		return r;
-	r = find_era(m);
-	if (!r)
-		r = netns_open(&m->netns);
-	if (!r)
-		r = find_netns(m);
-	if (!r)
-		r = pools_apply(m, &m->config);
+	r = pools_apply(m, &m->config);
 	if (!r)
 		r = recover_all(m);
 	if (r)
@@ -925,7 +500,7 @@ static void put_off(struct manager *m)
 
 static bool look_again(struct manager *m)
 {
-	if (!rows_may_write(m) || witness_look(m) || witness_each(cache_counts(), gather_sight, m))
+	if (!rows_may_write(m) || witness_look(m) || gather_sights(m))
 		return false;
 	m->unread = false;
 	return true;
