@@ -19,7 +19,6 @@
 #include <sys/mman.h>
 
 #include "bpf/ipamd.skel.h"
-#include "bpf/request.h"
 #include "bpf/slot.h"
 #include "userspace/base/cleanup.h"
 #include "userspace/base/error.h"
