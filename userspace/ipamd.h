@@ -103,7 +103,8 @@ struct manager {
 	const char *ended_by[IPAMD_SLOTS_MAX]; /* a reclaim of ours, for history */
 
 	char boot_id[40];
-	uint8_t pair_id[16]; /* of map and database; the map gets it when it is recovered */
+	char rows_boot_id[40]; /* in the database: of the last start that was finished */
+	uint8_t pair_id[16];   /* of map and database; the map gets it when it is recovered */
 	uint64_t started_ms, last_use_ms;
 	uint64_t netns_since_ms; /* ids in records from before are another namespace's */
 	uint64_t doubt_until_ms; /* what is filled anew cools from then on; 0: there is none */

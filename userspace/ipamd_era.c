@@ -234,6 +234,8 @@ static int find_era(struct manager *m)
 	find_doubt(m, doubt_ms);
 	if (known && db.epoch > map->epoch)
 		map->epoch = db.epoch;
+	if (known)
+		memcpy(m->rows_boot_id, db.boot_id, sizeof(m->rows_boot_id));
 	return find_pair(m, known ? &db : NULL);
 }
 
@@ -305,6 +307,8 @@ void era_seal(struct manager *m)
 	if (m->doubt_until_ms)
 		leave_mark(m);
 	write_seal(m);
+	/* Of a start that was cut off the next one must not think that there was a map. */
+	memcpy(m->rows_boot_id, m->boot_id, sizeof(m->rows_boot_id));
 	if (!m->doubt_until_ms)
 		leave_mark(m);
 }

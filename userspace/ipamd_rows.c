@@ -95,7 +95,7 @@ int rows_commit(struct manager *m)
 	int r;
 
 	memcpy(meta.pair_id, m->pair_id, sizeof(meta.pair_id));
-	memcpy(meta.boot_id, m->boot_id, sizeof(meta.boot_id));
+	memcpy(meta.boot_id, m->rows_boot_id, sizeof(meta.boot_id));
 	r = store_put_meta(m->store, &meta);
 	if (r) {
 		store_abandon(m->store);
