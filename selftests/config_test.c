@@ -163,4 +163,13 @@ TEST(ranges_give_every_address_once_and_none_that_is_barred)
 	CHECK_EQ(config_count(&config.pool[0], IPAMD_V6), UINT64_MAX);
 }
 
+TEST(the_embedded_default_leaves_the_first_address_to_the_gateway)
+{
+	struct conf_error error;
+
+	CHECK_EQ(read_string(config_embedded, &error), 0);
+	CHECK_EQ(config_count(&config.pool[0], IPAMD_V4), 253);
+	check_address(0, "10.88.0.2");
+}
+
 TEST_MAIN

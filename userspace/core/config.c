@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* With a gateway: main plugins put themselves there, ptp insists on one. */
 const char config_embedded[] = "[pool default]\n"
-			       "subnet = 10.88.0.0/24\n";
+			       "subnet = 10.88.0.0/24\n"
+			       "gateway = 10.88.0.1\n";
 
 void config_init(struct config *c)
 {
