@@ -31,7 +31,7 @@ static int check_pool(const struct plugin *p)
 	r = stock_count(&req, stock);
 	if (r == IPAMD_NO_POOL) {
 		problem(PROBLEM_UNAVAILABLE, "there is no such pool on this node");
-		problem_details("\"%s\"; try: ipamctl pools", p->conf.pool);
+		problem_details("\"%s\"; try: ipamctl status", p->conf.pool);
 		return PROBLEM_UNAVAILABLE;
 	}
 	if (r)

@@ -87,6 +87,14 @@ same "--help has the exit status of the code" \
 	"$(sed -n 's/^\tCTL_[A-Z_]* = \([0-9]\),$/\1/p' userspace/ctl/ctl.h)" \
 	"$($ipamctl --help | help_codes)"
 
+told=$(grep -rhoE 'try: ipamctl [a-z]+' cni userspace --include='*.c' | sed 's/.* //' | sort -u)
+report "what an error tells to try is a command of ipamctl" "$(
+	[ -n "$told" ] || echo "nothing found in the code: has it moved?"
+	for c in $told; do
+		printf '%s\n' "$commands" | grep -qx "$c" || echo "ipamctl $c"
+	done
+)"
+
 keys() { # of a table in core/config.c
 	sed -n "/$1\[\] = {/,/};/p" userspace/core/config.c | grep -o '{"[a-z]*"' | tr -d '{"'
 }
