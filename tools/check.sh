@@ -23,23 +23,13 @@ export TALLY=$O/tally
 need="gcc musl-tools libjsmn-dev make pkg-config clang llvm bpftool libbpf-dev libsqlite3-dev
 	libmnl-dev libjansson-dev libevent-dev libsmartcols-dev libclang-rt-dev prometheus curl strace
 	faketime clang-format shellcheck patch jq mandoc systemd zsh fish
-	bsdextrautils qemu-system-x86 busybox-static cpio"
-missing=
-for p in $need; do
-	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' ||
-		missing="$missing $p"
-done
-if [ -n "$missing" ]; then
-	echo "# installing:$missing"
-	# shellcheck disable=SC2086
-	{ apt-get update && DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y --no-install-recommends $missing; } >$O/apt.log 2>&1 || {
-		tail -20 $O/apt.log
-		echo "cannot install:$missing (are you root, and is there a package mirror?)"
-		echo "0 passed, 1 failed, 0 skipped"
-		exit 1
-	}
-fi
+	bsdextrautils qemu-system-x86 busybox-static cpio iproute2 iputils-ping
+	containernetworking-plugins"
+# shellcheck disable=SC2086
+tools/install.sh $O/apt.log $need || {
+	echo "0 passed, 1 failed, 0 skipped"
+	exit 1
+}
 
 # The kernels come from the package lists, which an image may lack.
 [ -n "$QUICK" ] || apt-cache search --names-only 'linux-image-6.1.*-cloud' 2>/dev/null | grep -q . ||
