@@ -71,7 +71,7 @@ same() {
 }
 
 manager_says() {
-	ctl -o json status | jq -c '[.from, .manager.pid, .balance]'
+	ctl -o json status | jq -c '[.from, .pid, .balance]'
 }
 
 echo "TAP version 13"
