@@ -109,5 +109,58 @@ same "ipamd.conf(5) has their defaults" \
 	"$(sed -n 's/^\.It Cm \([a-z]*\) Li = \(.*\)/\1=\2/p' docs/ipamd.conf.5)"
 sed -n '/^\.Bd -literal/,/^\.Ed/p' docs/ipamd.conf.5 | grep -v '^\.' >"$tmp/example"
 report "ipamd takes the example of ipamd.conf(5)" "$($ipamd -n -c "$tmp/example" 2>&1 >/dev/null)"
+# --- The plugin: its code has tables, and a text for each error ----------------------------
+
+page=docs/ipamd-ipam.8
+quoted() { # the strings on stdin
+	grep -o '"[^"]*"' | tr -d '"'
+}
+page_items() { # section, macro: the words of its .It lines
+	sed -n "/^\.S[hs] $1/,/^\.S[hs]/s/^\.It $2 \([A-Za-z_]*\).*/\1/p" $page
+}
+same "ipamd-ipam(8) has the verbs of the plugin" \
+	"$({
+		sed -n 's/^\t\[VERB_[A-Z]*\] = {CONF_[0-9_]*, \("[A-Z]*"\),.*/\1/p' cni/main.c | quoted
+		echo VERSION # it is answered whatever the configuration is
+	})" "$(page_items Verbs Cm)"
+same "ipamd-ipam(8) has the keys of ipam" \
+	"$(grep 'const known\[\]' cni/conf.c | quoted)" "$(page_items CONFIGURATION Cm)"
+same "ipamd-ipam(8) has their defaults" \
+	"$(sed -n '/^void conf_init/,/^}/p' cni/conf.c |
+		sed "s|IPAMD_DIR|$(sed -n 's/^#define IPAMD_DIR *//p' bpf/abi.h)|" |
+		sed -n 's/^\t\t\.\([a-z]*\) = "\(.*\)",/\1=\2/p')" \
+	"$(sed -n 's/^\.It Cm \([a-z]*\) Li = \(.*\)/\1=\2/p' $page)"
+same "ipamd-ipam(8) has the variables of the plugin" \
+	"$(grep -o 'get("CNI_[A-Z_]*")\|{"CNI_[A-Z_]*"' cni/environment.c | quoted)" \
+	"$(page_items ENVIRONMENT Ev)"
+same "ipamd-ipam(8) has the keys of CNI_ARGS" \
+	"$(sed -n '/} known\[\] = {/,/};/s/^\t\t{\("[A-Za-z0-9_]*"\),.*/\1/p' cni/environment.c | quoted)" \
+	"$(sed -n '/^\.It Ev CNI_ARGS/,/^\.El/s/^\.Li //p' $page | tr -s ' ,' '\n' | grep .)"
+
+# "code text", with three dots for what is filled in.
+code_texts() {
+	{
+		sed -n 's/^\t\(PROBLEM_[A-Z_]*\) = \([0-9]*\),$/n \1 \2/p' cni/problem.h
+		sed -n 's/^\t\(IPAMD_[A-Z_]*\) = \([0-9]*\),.*/n \1 \2/p' bpf/abi.h
+		cat cni/*.c | tr -s '\n\t ' '   ' | sed 's/\([^\\]\)" "/\1/g' |
+			grep -oE '(problem\(|\[IPAMD_[A-Z_]*\] = \{)[a-zA-Z_0 +]*, "([^"\\]|\\.)*"' |
+			sed 's/problem(code,/problem(PROBLEM_DECODING,/; s/^problem(/t /
+				s/^\[\(IPAMD_[A-Z_]*\)\] = {0,/t PROBLEM_OURS + \1,/
+				s/^\[IPAMD_[A-Z_]*\] = {/t /; s/%[a-z]*/.../g; s/\\"/"/g'
+	} | awk '$1 == "n" { number[$2] = $3; next }
+		{ sub(/,$/, "", $2) }
+		{ text = substr($0, index($0, "\"") + 1)
+		  sub(/,$/, "", $4)
+		  print number[$2] + ($3 == "+" ? number[$4] : 0), substr(text, 1, length(text) - 1) }'
+}
+page_texts() {
+	sed -n '/^\.Sh DIAGNOSTICS/,/^\.Sh SEE/p' $page | awk '/^\.It Li/ { code = $3 }
+		/^\.Bd/ { on = 1; next } /^\.Ed/ { on = 0 }
+		on { sub(/^\\&/, ""); print code, $0 }'
+}
+same "ipamd-ipam(8) has the codes and texts of the plugin's errors" "$(code_texts)" "$(page_texts)"
+sed -n '/^\.Bd -literal$/,/^\.Ed/p' $page | grep -v '^\.' >"$tmp/conflist"
+report "the configuration in ipamd-ipam(8) is one" "$(jq . "$tmp/conflist" 2>&1 >/dev/null)"
+
 echo "1..$n"
 exit $bad
