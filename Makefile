@@ -138,9 +138,9 @@ torture: $(O)/selftests/torture_test
 fuzz:
 	$(Q)FUZZ_SECONDS=$${FUZZ_SECONDS:-60} selftests/fuzz.sh
 
-# Each system call of the manager failing once.
-faults: $(O)/userspace/ipamd $(O)/selftests/manager_faults
-	$(Q)TIMEOUT=7200 selftests/run.sh $(O)/selftests/manager_faults
+# Each system call of the manager failing once, and of the plugin where it waits.
+faults: all
+	$(Q)TIMEOUT=7200 selftests/run.sh $(O)/selftests/cni_stopped $(O)/selftests/manager_faults
 
 bench: all
 	$(Q)$(O)/selftests/bench && $(O)/selftests/manager_bench && $(O)/selftests/cni_bench

@@ -61,7 +61,7 @@ static void add(char **env, int *n, const char *name, const char *value)
 	++*n;
 }
 
-static void child(const struct cni *c, const int in[2], const int out[2], const int err[2])
+void cni_exec(const struct cni *c, int in, int out, int err)
 {
 	char *env[16] = {NULL};
 	int n = 0;
@@ -76,9 +76,9 @@ static void child(const struct cni *c, const int in[2], const int out[2], const 
 	add(env, &n, "CNI_PATH", c->path);
 	if (c->more && *c->more)
 		env[n] = strdup(c->more);
-	dup2(in[0], 0);
-	dup2(out[1], 1);
-	dup2(err[1], 2);
+	dup2(in, 0);
+	dup2(out, 1);
+	dup2(err, 2);
 	if (c->stdin_closed)
 		close(0);
 	if (c->stdout_closed)
@@ -100,7 +100,7 @@ pid_t cni_start(struct cni *c)
 	now.pid = fork();
 	CHECK(now.pid >= 0);
 	if (!now.pid)
-		child(c, in, out, err);
+		cni_exec(c, in[0], out[1], err[1]);
 	close(in[0]);
 	close(out[1]);
 	close(err[1]);

@@ -28,6 +28,9 @@ void cni_init(struct cni *c, const char *command, unsigned int number, const cha
 /* Runs it; ends the test when it takes longer than 30 s. */
 void cni_run(struct cni *c);
 
+/* This process becomes the plugin, with these as its standard descriptors. */
+void cni_exec(const struct cni *c, int in, int out, int err);
+
 /* In two steps: it runs meanwhile. */
 pid_t cni_start(struct cni *c);
 /* A small configuration at once, so that it goes on before cni_finish(). */

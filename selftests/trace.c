@@ -90,6 +90,11 @@ static const struct {
 	{SYS_capset, "capset", {EPERM}},
 	{SYS_capget, "capget", {EPERM}},
 	{SYS_prctl, "prctl", {EPERM}},
+	{SYS_fchdir, "fchdir", {EIO, EACCES}},
+	{SYS_clone, "clone", {EAGAIN, ENOMEM}},
+	{SYS_wait4, "wait4", {EINTR}},
+	{SYS_nanosleep, "nanosleep", {EINTR}},
+	{SYS_clock_nanosleep, "clock_nanosleep", {EINTR}},
 #ifdef __x86_64__
 	{SYS_epoll_wait, "epoll_wait", {EINTR}},
 	{SYS_epoll_create, "epoll_create", {EMFILE, ENOMEM}},
@@ -100,6 +105,7 @@ static const struct {
 	{SYS_readlink, "readlink", {EIO, ENOMEM}},
 	{SYS_access, "access", {EIO}},
 	{SYS_poll, "poll", {EINTR, ENOMEM}},
+	{SYS_fork, "fork", {EAGAIN, ENOMEM}},
 #endif
 };
 
@@ -154,18 +160,55 @@ static bool leaves_nothing_in_bpf(uint64_t command)
 static bool leaves_nothing(const struct __ptrace_syscall_info *info)
 {
 	static const long pure[] = {
-		SYS_close,      SYS_read,           SYS_pread64,    SYS_newfstatat,
-		SYS_fstat,      SYS_fstatfs,        SYS_statfs,     SYS_readlinkat,
-		SYS_getdents64, SYS_lseek,          SYS_getrandom,  SYS_mmap,
-		SYS_munmap,     SYS_mprotect,       SYS_brk,        SYS_prctl,
-		SYS_capget,     SYS_capset,         SYS_umask,      SYS_rt_sigaction,
-		SYS_getpid,     SYS_getuid,         SYS_geteuid,    SYS_getgid,
-		SYS_getegid,    SYS_dup3,           SYS_fcntl,      SYS_socket,
-		SYS_getsockopt, SYS_getsockname,    SYS_setsockopt, SYS_epoll_create1,
-		SYS_epoll_ctl,  SYS_timerfd_create, SYS_pipe2,      SYS_rt_sigprocmask,
+		SYS_close,
+		SYS_read,
+		SYS_pread64,
+		SYS_newfstatat,
+		SYS_fstat,
+		SYS_fstatfs,
+		SYS_statfs,
+		SYS_readlinkat,
+		SYS_getdents64,
+		SYS_lseek,
+		SYS_getrandom,
+		SYS_mmap,
+		SYS_munmap,
+		SYS_mprotect,
+		SYS_brk,
+		SYS_prctl,
+		SYS_capget,
+		SYS_capset,
+		SYS_umask,
+		SYS_rt_sigaction,
+		SYS_getpid,
+		SYS_getuid,
+		SYS_geteuid,
+		SYS_getgid,
+		SYS_getegid,
+		SYS_dup3,
+		SYS_fcntl,
+		SYS_socket,
+		SYS_getsockopt,
+		SYS_getsockname,
+		SYS_setsockopt,
+		SYS_epoll_create1,
+		SYS_epoll_ctl,
+		SYS_timerfd_create,
+		SYS_pipe2,
+		SYS_rt_sigprocmask,
 		SYS_uname,
+		SYS_fchdir,
+		SYS_setns,
+		SYS_sched_yield,
+		SYS_nanosleep,
+		SYS_clock_nanosleep,
+		SYS_set_tid_address,
+		SYS_ppoll,
 #ifdef __x86_64__
-		SYS_poll,       SYS_readlink,       SYS_access,
+		SYS_poll,
+		SYS_readlink,
+		SYS_access,
+		SYS_arch_prctl,
 #endif
 	};
 	long nr = (long)info->entry.nr;
@@ -174,6 +217,10 @@ static bool leaves_nothing(const struct __ptrace_syscall_info *info)
 		return leaves_nothing_in_bpf(info->entry.args[0]);
 	if (nr == SYS_openat)
 		return !(info->entry.args[2] & (O_CREAT | O_TRUNC));
+#ifdef __x86_64__
+	if (nr == SYS_open)
+		return !(info->entry.args[1] & (O_CREAT | O_TRUNC));
+#endif
 	for (size_t i = 0; i < sizeof(pure) / sizeof(pure[0]); i++)
 		if (nr == pure[i])
 			return true;
@@ -338,7 +385,7 @@ static bool hits(struct trace *t, const struct __ptrace_syscall_info *info)
 	long nr = (long)info->entry.nr;
 	int error = 0;
 
-	if (t->hit || (!t->fails && !is_new(t, info)) || t->calls < t->point)
+	if (t->hit || (!t->fails && !t->every && !is_new(t, info)) || t->calls < t->point)
 		return false;
 	if (t->fails) {
 		if (is_beyond_us(t, info))

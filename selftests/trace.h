@@ -27,6 +27,7 @@ enum trace_end {
 struct trace {
 	pid_t pid;
 	bool fails;         /* the call fails; else the process is killed instead of it */
+	bool every;         /* even if nothing has changed since the call before */
 	unsigned int point; /* the first call from this one on that can be hit; from 1 */
 	unsigned int kind;  /* which of the failures that the call can have */
 	long begin;         /* the number of the call that the count begins with; -1: any */
