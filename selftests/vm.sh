@@ -61,7 +61,7 @@ fi
 
 root=$tmp/root
 mkdir "$root"
-(cd "$root" && mkdir bin dev proc run sys t tmp)
+(cd "$root" && mkdir -p bin dev proc run sys t tmp var/lib)
 cp "$(command -v busybox)" "$root/bin/busybox" || die "no busybox"
 for prog in "$@" ${IPAMD_VM_DAEMON:+"$IPAMD_VM_DAEMON"}; do
 	name=${prog##*/}
