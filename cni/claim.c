@@ -174,9 +174,25 @@ static int state(const struct plugin *p, int r)
 		       verdicts[r].msg ? verdicts[r].msg : "unexpected verdict");
 }
 
+/* What the attachment holds explains nothing where the pool is what fails. */
+static bool is_of_pool(int r)
+{
+	return r < 0 || r >= IPAMD_VERDICTS || r == IPAMD_EXHAUSTED || r == IPAMD_NO_POOL ||
+	       r == IPAMD_CLOSED || r == IPAMD_FULL;
+}
+
+static void tell_next(const struct environment *e, int r)
+{
+	if (is_of_pool(r))
+		problem_details("try: ipamctl status; ");
+	else if (e->pod[0] && e->name_space[0])
+		problem_details("try: ipamctl explain %s/%s; ", e->name_space, e->pod);
+	else if (*e->container)
+		problem_details("try: ipamctl explain %s; ", e->container);
+}
+
 int claim_explain(const struct plugin *p, const struct ipamd_request *req, int r)
 {
-	const struct environment *e = &p->env;
 	struct stock stock[IPAMD_FAMILIES];
 	int code = state(p, r);
 
@@ -184,9 +200,6 @@ int claim_explain(const struct plugin *p, const struct ipamd_request *req, int r
 		problem_details("\"%s\" is not in ipamd's configuration; ", p->conf.pool);
 	else if (!pins_enter(p->conf.pins) && !stock_count(req, stock))
 		stock_explain(stock);
-	if (e->pod[0] && e->name_space[0])
-		problem_details("try: ipamctl explain %s/%s; ", e->name_space, e->pod);
-	else if (*e->container)
-		problem_details("try: ipamctl explain %s; ", e->container);
+	tell_next(&p->env, r);
 	return code;
 }
