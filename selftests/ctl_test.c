@@ -235,6 +235,8 @@ TEST(explain_and_history_tell_the_story_of_an_address)
 		     " last held by default/web-1 (container container-1)\n");
 	CHECK_SH(OK, "ipamctl explain 10.1.1.1");
 	check_has(out, "no pool of this node hands it out");
+	CHECK_SH(OK, "ipamctl explain 10.77.0.1");
+	check_has(out, "the gateway of pool default: given to no pod");
 	node_end(pid, SIGTERM);
 }
 

@@ -329,14 +329,30 @@ static void explain_row(struct manager *m, const struct ledger_row *row, struct 
 	json_close_object(j);
 }
 
+/* Whose gateway it is; NULL: nobody's. */
+static const char *gateway_of(const struct config *c, const struct addr *a)
+{
+	for (unsigned int i = 0; i < c->pools; i++)
+		for (int f = 0; f < IPAMD_FAMILIES; f++) {
+			const struct addr *g = &c->pool[i].family[f].gateway;
+
+			if (g->family && !addr_compare(g, a))
+				return c->pool[i].name;
+		}
+	return NULL;
+}
+
 /* An address that is in no row, but may be one of a pool. */
 static void explain_stranger(struct manager *m, const struct addr *a, struct json *j)
 {
 	unsigned int pool = pool_of_address(m, a);
+	const char *gateway = gateway_of(&m->config, a);
 	char text[128], address[ADDR_TEXT];
 
 	addr_print(a, address);
-	if (pool == IPAMD_POOLS)
+	if (pool == IPAMD_POOLS && gateway)
+		snprintf(text, sizeof(text), "the gateway of pool %s: given to no pod", gateway);
+	else if (pool == IPAMD_POOLS)
 		snprintf(text, sizeof(text), "no pool of this node hands it out");
 	else
 		snprintf(text, sizeof(text), "pool %s may hand it out, but it is not in stock",
