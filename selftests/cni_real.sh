@@ -180,11 +180,12 @@ life() { # kind, namespace, how many addresses
 	for i in 1 2; do
 		call DEL "$1" "$2" "$p-$i" ",\"prevResult\":$(cat "$node/$p-$i.result")"
 		call DEL "$1" "$2" "$p-$i" # again, after a restart of the runtime
-		ip netns del "$p-$i"
 	done
 	[ "$1" != bridge ] || ip link del br0
+	# As long as the namespaces live nobody but DEL can have done it.
 	until_true cools $((was + 2 * $3)) || echo "cooling: $(count cooling), before: $was"
 	until_true holds 0 || echo "still held: $(count held)"
+	ip netns del "$p-1" && ip netns del "$p-2"
 	[ "$(status .balance.holds)" = true ] || echo "the balance does not hold"
 }
 
