@@ -102,48 +102,57 @@ static unsigned int find_place(const struct manager *m, const struct config_pool
 
 struct plan {
 	unsigned int place[CONFIG_POOLS][IPAMD_FAMILIES];
+	bool draining[CONFIG_POOLS];
 	bool taken[IPAMD_POOLS];
 };
+
+/* Somebody asked for it: the place to which the name leads until now knows. */
+static int read_draining(const struct manager *m, const char *name, bool *ret)
+{
+	struct ipamd_digest key = digest_name(DIGEST_POOL, name);
+	__u64 ref;
+	int r = pin_name_get(m->pin, &key, &ref);
+
+	for (int f = 0; f < IPAMD_FAMILIES && !r; f++)
+		if (ref_get(ref, f) < IPAMD_POOLS && m->pin->pools[ref_get(ref, f)].draining)
+			*ret = true;
+	return r < 0 ? r : 0; /* no such name: a new pool, and open */
+}
+
+static int plan_pool(const struct manager *m, const struct config *c, unsigned int i,
+		     struct plan *ret)
+{
+	for (int f = 0; f < IPAMD_FAMILIES; f++) {
+		ret->place[i][f] = IPAMD_NONE;
+		if (!c->pool[i].family[f].subnet.base.family)
+			continue;
+		ret->place[i][f] = find_place(m, &c->pool[i], f, ret->taken);
+		if (ret->place[i][f] == IPAMD_POOLS)
+			return -ENOSPC;
+		ret->taken[ret->place[i][f]] = true;
+	}
+	return read_draining(m, c->pool[i].name, &ret->draining[i]);
+}
 
 /* Nothing is changed before everything has its place. */
 static int plan_places(const struct manager *m, const struct config *c, struct plan *ret)
 {
+	int r = 0;
+
 	memset(ret, 0, sizeof(*ret));
-	for (unsigned int i = 0; i < c->pools; i++)
-		for (int f = 0; f < IPAMD_FAMILIES; f++) {
-			ret->place[i][f] = IPAMD_NONE;
-			if (!c->pool[i].family[f].subnet.base.family)
-				continue;
-			ret->place[i][f] = find_place(m, &c->pool[i], f, ret->taken);
-			if (ret->place[i][f] == IPAMD_POOLS)
-				return -ENOSPC;
-			ret->taken[ret->place[i][f]] = true;
-		}
-	return 0;
-}
-
-/* Somebody asked for it: the place to which the name leads until now knows. */
-static bool is_draining(const struct manager *m, const char *name)
-{
-	struct ipamd_digest key = digest_name(DIGEST_POOL, name);
-	__u64 ref;
-
-	if (pin_name_get(m->pin, &key, &ref))
-		return false;
-	for (int f = 0; f < IPAMD_FAMILIES; f++)
-		if (ref_get(ref, f) < IPAMD_POOLS && m->pin->pools[ref_get(ref, f)].draining)
-			return true;
-	return false;
+	for (unsigned int i = 0; i < c->pools && !r; i++)
+		r = plan_pool(m, c, i, ret);
+	return r;
 }
 
 static void set_pool(struct manager *m, const struct config_pool *p, enum ipamd_family f,
-		     unsigned int place)
+		     unsigned int place, bool draining)
 {
 	struct ipamd_pool record, *at = &m->pin->pools[place];
 	struct pool *pool = &m->pool[place];
 
 	make_record(p, f, &record);
-	record.draining = is_draining(m, p->name);
+	record.draining = draining;
 	record.valid_until_ms = record.draining ? 0 : IPAMD_FOREVER;
 	if (!is_alike(at, &record)) {
 		*at = record; /* nobody's until a name leads there */
@@ -240,7 +249,7 @@ int pools_apply(struct manager *m, const struct config *c)
 	for (unsigned int i = 0; i < c->pools; i++)
 		for (int f = 0; f < IPAMD_FAMILIES; f++)
 			if (plan.place[i][f] != IPAMD_NONE)
-				set_pool(m, &c->pool[i], f, plan.place[i][f]);
+				set_pool(m, &c->pool[i], f, plan.place[i][f], plan.draining[i]);
 	for (unsigned int i = 0; i < IPAMD_POOLS; i++)
 		if (!plan.taken[i])
 			m->pool[i].current = false;

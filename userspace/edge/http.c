@@ -132,9 +132,7 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (find_free(http))
-		evconnlistener_enable(http->listener);
-	else
+	if (!find_free(http) || evconnlistener_enable(http->listener))
 		event_add(http->resume, &soon);
 }
 
@@ -326,6 +324,9 @@ static int make_server(struct http *http, int listening_fd)
 	evhttp_set_max_headers_size(http->server, HTTP_LIMIT_HEADERS);
 	evhttp_set_max_body_size(http->server, HTTP_LIMIT_BODY);
 	evhttp_set_timeout(http->server, HTTP_LIMIT_IDLE_S);
+	/* Both calls before begin to listen without a word of failing; this one tells. */
+	if (evconnlistener_enable(http->listener))
+		return -ENOMEM;
 	return 0;
 }
 
