@@ -72,20 +72,23 @@ static bool is_holder_known(const struct ledger_row *row)
 	return (row->row == ROW_HELD || row->row == ROW_QUARANTINE) && !past;
 }
 
-static bool find_stored(struct manager *m, const struct ledger_row *row, struct ipamd_who *ret)
+/* STORE_ABSENT: it names nobody. */
+static int find_stored(struct manager *m, const struct ledger_row *row, struct ipamd_who *ret)
 {
 	static struct store_row stored;
+	int r = is_holder_known(row) ? store_get(m->store, &row->address, &stored) : STORE_ABSENT;
 
-	if (!is_holder_known(row) || store_get(m->store, &row->address, &stored) ||
-	    !digest_is_set(&stored.who.id))
-		return false;
+	if (r)
+		return r;
+	if (!digest_is_set(&stored.who.id))
+		return STORE_ABSENT;
 	*ret = stored.who;
 	if (ret->pod[0])
 		snprintf(ret->label, sizeof(ret->label), "%.35s/%.35s", stored.who.name_space,
 			 stored.who.pod);
 	else
 		memcpy(ret->label, ret->container, sizeof(ret->label));
-	return true;
+	return 0;
 }
 
 /* By the runtime's cache, if it counts; else by nothing but the address. */
@@ -113,16 +116,21 @@ static void name_holder(const struct ledger_row *row, struct ipamd_who *ret)
  * has may be dead, or another's, and a dead id is proof that the hold is over.  Of a
  * lost map nobody knows whether the row's holder was the last.
  */
-static void find_holder(struct manager *m, const struct ledger_row *row, struct ipamd_who *ret)
+static int find_holder(struct manager *m, const struct ledger_row *row, struct ipamd_who *ret)
 {
 	const struct netns_sight *sight = witness_sight(&row->address);
 
-	if (!find_stored(m, row, ret))
+	int r = find_stored(m, row, ret);
+
+	if (r == STORE_ABSENT)
 		name_holder(row, ret);
+	else if (r) /* a hold under a wrong name would be nobody's */
+		return r;
 	if (sight ? sight->nsid != ret->nsid : era.lost) {
 		ret->nsid = sight ? sight->nsid : -1;
 		ret->netns_cookie = 0;
 	}
+	return 0;
 }
 
 /* After the first time only who still waits: in quarantine, or in no slot. */
@@ -144,11 +152,12 @@ static uint64_t cooled_at(const struct manager *m, const struct ledger_row *row,
 	return now_ms() + v->wait_ms + (v->wait_ms ? 2 * RETRY_MS : 0) + cooldown;
 }
 
-static unsigned int judge_all(struct manager *m, bool only_open)
+static int judge_all(struct manager *m, bool only_open, unsigned int *ret)
 {
 	unsigned int n = 0;
+	int r = 0;
 
-	for (unsigned int i = 0; i < m->ledger->used; i++) {
+	for (unsigned int i = 0; i < m->ledger->used && !r; i++) {
 		struct ledger_row *row = &m->ledger->rows[i];
 		struct sentence *s = &sentences[n];
 
@@ -158,10 +167,11 @@ static unsigned int judge_all(struct manager *m, bool only_open)
 		s->v = judge(m, row);
 		s->ready_at_ms = cooled_at(m, row, &s->v);
 		if (s->v.slot == FILL_HELD)
-			find_holder(m, row, &s->who);
+			r = find_holder(m, row, &s->who);
 		n++;
 	}
-	return n;
+	*ret = n;
+	return r;
 }
 
 /* --- Carrying out: rows first ------------------------------------------------------------------
@@ -381,9 +391,12 @@ static int add_entry(struct manager *m, unsigned int slot, uint64_t word,
 		uint64_t w = mem_load(&m->pin->words[other]);
 		struct ipamd_holder h;
 
-		if (other == slot || slot_state(w) != IPAMD_HELD ||
-		    slot_tag(w) != slot_tag_of(id) || pin_holder(m->pin, other, w, &h) ||
-		    !digest_equal(&h.who.id, id))
+		if (other == slot || slot_state(w) != IPAMD_HELD || slot_tag(w) != slot_tag_of(id))
+			continue;
+		r = pin_holder(m->pin, other, w, &h);
+		if (r < 0)
+			return r;
+		if (r || !digest_equal(&h.who.id, id))
 			continue;
 		if (m->pin->pools[slot_pool(w)].family == 6)
 			e = (struct ipamd_entry){word, w, slot | other << 16 | 2ULL << 32};
@@ -411,10 +424,13 @@ static int add_entries(struct manager *m)
 		struct ipamd_holder h;
 		int r;
 
-		if (slot_state(word) != IPAMD_HELD || pin_holder(m->pin, slot, word, &h) ||
-		    pin_entry_get(m->pin, &h.who.id, &e) != IPAMD_NOTHING)
+		if (slot_state(word) != IPAMD_HELD)
 			continue;
-		r = add_entry(m, slot, word, &h.who.id);
+		r = pin_holder(m->pin, slot, word, &h);
+		if (!r)
+			r = pin_entry_get(m->pin, &h.who.id, &e);
+		if (r == IPAMD_NOTHING)
+			r = add_entry(m, slot, word, &h.who.id);
 		if (r < 0)
 			return r;
 	}
@@ -427,12 +443,13 @@ static int add_entries(struct manager *m)
 static int carry_out_all(struct manager *m, bool only_open)
 {
 	bool restored = !only_open;
-	unsigned int n;
+	unsigned int n = 0;
 	int r;
 
 	fix_again(m); /* before a word that lost its flag comes into reach */
-	n = judge_all(m, only_open);
-	r = write_rows(m, n);
+	r = judge_all(m, only_open, &n);
+	if (!r)
+		r = write_rows(m, n);
 	if (r) {
 		rows_failed(m, "recovery", r);
 		return r;
