@@ -37,6 +37,7 @@ static void refresh(struct manager *m, unsigned int slot)
 	uint64_t word = mem_load(&m->pin->words[slot]);
 	struct zombie_hold *hold = &holds[slot];
 	struct ipamd_holder h;
+	int r;
 
 	hold->evidence = ZOMBIE_KEEP;
 	if (slot_same(hold->word, word) && slot_state(word) == IPAMD_HELD) {
@@ -46,7 +47,10 @@ static void refresh(struct manager *m, unsigned int slot)
 	*hold = (struct zombie_hold){.word = word, .nsid = -1};
 	if (slot_state(word) != IPAMD_HELD)
 		return;
-	if (pin_holder(m->pin, slot, word, &h)) {
+	r = pin_holder(m->pin, slot, word, &h);
+	if (r < 0)
+		m->ask_at_ms = 0; /* once more in the next turn */
+	if (r) {
 		hold->word = 0; /* changed meanwhile: nobody's business now */
 		return;
 	}
@@ -115,8 +119,12 @@ static void reclaim(struct manager *m, unsigned int n)
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int slot = found[i];
 
-		if (zombie_reclaim(m, slot, holds[slot].word, why_of(slot)))
-			continue; /* released by itself, or with its other address */
+		int r = zombie_reclaim(m, slot, holds[slot].word, why_of(slot));
+
+		if (r < 0) /* not even tried: once more in the next turn */
+			m->ask_at_ms = 0;
+		if (r) /* released by itself, or with its other address */
+			continue;
 		if (holds[slot].evidence == ZOMBIE_PROOF)
 			m->counters.reclaims_proof++;
 		else
