@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <sys/types.h>
 
 #include "userspace/edge/pin.h"
@@ -64,16 +65,24 @@ void node_lose_map(void);    /* a fresh bpffs */
 void node_change_boot(void); /* another boot id; maps and directories stay */
 void node_empty_run(void);
 
-/* Waits until the expression holds, 10 s at most; false: it never did. */
-#define node_until(x)                                         \
-	({                                                    \
-		bool held_ = false;                           \
-		for (int i_ = 0; i_ < 1000 && !held_; i_++) { \
-			held_ = (x);                          \
-			if (!held_)                           \
-				usleep(10000);                \
-		}                                             \
-		held_;                                        \
+/* For how long things are waited for: 10 s, or NODE_SECONDS on a slow machine. */
+static inline int node_patience(void)
+{
+	const char *s = getenv("NODE_SECONDS");
+
+	return 100 * (s && atoi(s) > 0 ? atoi(s) : 10);
+}
+
+/* Waits until the expression holds; false: it never did. */
+#define node_until(x)                                                    \
+	({                                                               \
+		bool held_ = false;                                      \
+		for (int i_ = node_patience(); i_ > 0 && !held_; i_--) { \
+			held_ = (x);                                     \
+			if (!held_)                                      \
+				usleep(10000);                           \
+		}                                                        \
+		held_;                                                   \
 	})
 
 /* What a plugin does: attaches, runs the program, and lets go. */

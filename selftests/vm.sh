@@ -75,7 +75,7 @@ done
 echo "$limit" >"$root/limit"
 cat >"$root/init" <<'EOF'
 #!/bin/busybox sh
-export PATH=/bin HOME=/tmp IPAMD=/t/ipamd
+export PATH=/bin HOME=/tmp IPAMD=/t/ipamd NODE_SECONDS=120 TEST_SECONDS=400
 /bin/busybox --install -s /bin
 mount -t devtmpfs dev /dev
 exec </dev/null >/dev/console 2>&1

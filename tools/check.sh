@@ -85,7 +85,7 @@ if [ -z "$QUICK" ]; then
 			export IPAMD_VM_LIMIT=900 IPAMD_VM_TOTAL=1600 IPAMD_VM_DAEMON=$O/userspace/ipamd
 			exec selftests/vm.sh $series $O/selftests/load_test $O/selftests/claim_test \
 				$O/selftests/step_test $O/selftests/pin_test $O/selftests/move_test \
-				$O/selftests/netns_test $O/selftests/manager_test
+				$O/selftests/manager_test $O/selftests/netns_test
 		EOT
 		chmod +x $O/kernel-$series
 		stage "kernel $series" on_kernel $series
