@@ -453,4 +453,30 @@ TEST(a_reclaim_ends_both_addresses_of_its_holder_in_history)
 	node_end(pid, SIGTERM);
 }
 
+static int count_row(void *ctx, const struct store_row *row)
+{
+	(void)row;
+	++*(unsigned int *)ctx;
+	return 0;
+}
+
+/* Invariant 1: whatever is in a slot has its row, also when nobody had time for more. */
+TEST(what_is_in_a_slot_has_its_row)
+{
+	unsigned int rows = 0, slots = 0;
+	struct store *store;
+	char aside[4096];
+	pid_t pid;
+
+	node_make();
+	pid = node_up();
+	slots = (unsigned int)balance("slots_used");
+	CHECK(slots >= 5);
+	CHECK(WIFSIGNALED(node_end(pid, SIGKILL)));
+	CHECK_EQ(store_open(NODE_DB, aside, &store), 0);
+	CHECK_EQ(store_each(store, count_row, &rows), 0);
+	store_close(store);
+	CHECK_EQ(rows, slots);
+}
+
 TEST_MAIN
